@@ -1,0 +1,70 @@
+/**
+ * What can be asked of a member, whether its daemon runs (over the control socket) or not (by the command itself, under
+ * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
+ */
+import type { MirrorSetStatus } from "../status/member-status.ts";
+
+export interface RotationResult {
+  readonly database: string;
+  /** Segments cut by this call, oldest first: file names such as `0000000000000002-0000000000000005.ltx`. */
+  readonly segments: readonly string[];
+  /** The end of the journal afterwards, `epoch:txid:checksum`. */
+  readonly position: string;
+}
+
+export interface IntegrationResult {
+  readonly database: string;
+  /** Transactions integrated by this call. */
+  readonly transactions: number;
+  /** The mirror's position afterwards, `epoch:txid:checksum`; null when it has no snapshot yet. */
+  readonly position: string | null;
+}
+
+export interface FenceResult {
+  readonly database: string;
+  readonly fenced: boolean;
+  /** False when the database already was as asked. */
+  readonly changed: boolean;
+}
+
+export interface VerificationResult {
+  readonly database: string;
+  readonly ok: boolean;
+  /** The position that the database was compared at; null when there is none yet. */
+  readonly position: string | null;
+  readonly pages: number;
+  /** One sentence for each fault that was found; empty when `ok`. */
+  readonly problems: readonly string[];
+}
+
+export interface SegmentView {
+  readonly database: string;
+  readonly epoch: number;
+  readonly kind: "segment" | "snapshot";
+  readonly minTxid: string;
+  readonly maxTxid: string;
+  readonly bytes: number;
+  readonly pages: number;
+  /** When the segment was cut on the operational member, ISO 8601. */
+  readonly time: string;
+  readonly preApplyChecksum: string;
+  readonly postApplyChecksum: string;
+  readonly path: string;
+}
+
+export interface SegmentFilter {
+  readonly database?: string;
+  /** At most this many, the newest; 50 when not given. */
+  readonly limit?: number;
+}
+
+/** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
+export interface MemberControl {
+  status(): Promise<MirrorSetStatus>;
+  rotate(databases?: readonly string[]): Promise<RotationResult[]>;
+  integrate(databases?: readonly string[]): Promise<IntegrationResult[]>;
+  fence(databases?: readonly string[]): Promise<FenceResult[]>;
+  unfence(databases?: readonly string[]): Promise<FenceResult[]>;
+  verify(databases?: readonly string[]): Promise<VerificationResult[]>;
+  segments(filter: SegmentFilter): Promise<SegmentView[]>;
+}

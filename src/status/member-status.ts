@@ -1,0 +1,120 @@
+/**
+ * What a member says of itself: the content of `status.json` in its mailbox, and of `afterimage status --json`.
+ *
+ * Version 1. Times are ISO 8601 in UTC; TXIDs and checksums are 16 hexadecimal digits, as in segment names.
+ */
+import { z } from "zod";
+
+export const STATUS_VERSION = 1;
+
+/** Roles and states are closed sets: scripts and alert rules name them. */
+export const MEMBER_ROLES = ["operational", "mirror"] as const;
+export const MEMBER_TYPES = ["failover", "dr", "reporting"] as const;
+export const MEMBER_STATES = [
+  "operational",
+  "connected",
+  "synchronizing",
+  "waiting",
+  "paused",
+  "fenced",
+  "inconsistent",
+  "down",
+  "unknown",
+] as const;
+
+export type MemberRole = (typeof MEMBER_ROLES)[number];
+export type MemberType = (typeof MEMBER_TYPES)[number];
+export type MemberState = (typeof MEMBER_STATES)[number];
+
+const hex16 = z.string().regex(/^[0-9a-f]{16}$/);
+
+const positionSchema = z.object({
+  epoch: z.int().min(1),
+  txid: hex16,
+  checksum: hex16,
+  /** When the operational member cut the segment that ends here; null when not known. */
+  time: z.iso.datetime().nullable(),
+});
+
+const errorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  since: z.iso.datetime(),
+});
+
+const databaseSchema = z.object({
+  /** The end of the journal as far as this member knows it. */
+  operational: positionSchema.nullable(),
+  received: positionSchema.nullable(),
+  integrated: positionSchema.nullable(),
+  /** Transactions that are in the journal, as far as this member knows it, and not in its database. */
+  lagTransactions: z.int().nullable(),
+  /** Age of the oldest transaction that this member knows of and has not integrated; 0 when there is none. */
+  lagSeconds: z.number().nullable(),
+  paused: z.boolean(),
+  fenced: z.boolean(),
+  pageSize: z.int().nullable(),
+  pageCount: z.int().nullable(),
+  walBytes: z.int().nullable(),
+  /** The first transaction that this member asks its upstream to send again; null when nothing is missing. */
+  wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
+  error: errorSchema.nullable(),
+});
+
+const followerSchema = z.object({
+  reachable: z.boolean(),
+  /** When the follower's own heartbeat was last seen to move. */
+  heartbeat: z.iso.datetime().nullable(),
+  error: errorSchema.nullable(),
+  databases: z.record(
+    z.string(),
+    z.object({
+      shipped: hex16.nullable(),
+      received: hex16.nullable(),
+      integrated: hex16.nullable(),
+      lagTransactions: z.int().nullable(),
+    }),
+  ),
+});
+
+export const memberStatusSchema = z.object({
+  version: z.literal(STATUS_VERSION),
+  mirror: z.string(),
+  member: z.string(),
+  role: z.enum(MEMBER_ROLES).nullable(),
+  type: z.enum(MEMBER_TYPES),
+  state: z.enum(MEMBER_STATES),
+  follows: z.string().nullable(),
+  epoch: z.int().nullable(),
+  heartbeat: z.iso.datetime().nullable(),
+  reachable: z.boolean(),
+  databases: z.record(z.string(), databaseSchema),
+  followers: z.record(z.string(), followerSchema),
+});
+
+export type PositionView = z.infer<typeof positionSchema>;
+export type ErrorView = z.infer<typeof errorSchema>;
+export type DatabaseStatus = z.infer<typeof databaseSchema>;
+export type FollowerStatus = z.infer<typeof followerSchema>;
+export type MemberStatus = z.infer<typeof memberStatusSchema>;
+
+/** The answer of `afterimage status --json`. */
+export interface MirrorSetStatus {
+  readonly mirror: string;
+  /** Who gave this answer. */
+  readonly answeredBy: string;
+  readonly members: readonly MemberStatus[];
+}
+
+/** Parses a `status.json`; null when it is not one of a version that this program reads. */
+export function parseMemberStatus(text: string): MemberStatus | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const parsed = memberStatusSchema.safeParse(value);
+  return parsed.success ? parsed.data : null;
+}
