@@ -1,17 +1,18 @@
-/** Pages in ascending order: what a capture, a baseline or a difference gives to whoever writes a segment. */
-export interface PageRun {
-  /** Bytes a page, 512 to 65536. */
-  readonly pageSize: number;
-  /** Size of the database in pages after the change. */
-  readonly pageCount: number;
-  /**
-   * The pages in ascending order, each once, never the lock-byte page. Page 1 is canonical: byte 18 (write version) is 2,
-   * whether the database is fenced or not. `data` is valid until the next step of the iteration.
-   */
-  pages(): Iterable<Page>;
-}
-
+/** One page image. `data` is valid until the next one is asked for. */
 export interface Page {
   readonly pgno: number;
   readonly data: Uint8Array;
+}
+
+/**
+ * Pages that take a database from one committed state to a later one.
+ *
+ * `pages()` gives them in ascending order, each once, never the lock-byte page, page 1 in its canonical form
+ * (write version, byte 18, is 2).
+ */
+export interface PageRun {
+  readonly pageSize: number;
+  /** Database size in pages after the change. */
+  readonly pageCount: number;
+  pages(): Iterable<Page>;
 }
