@@ -1,0 +1,68 @@
+/**
+ * A configuration file that has been read and checked: paths are absolute, `~` and variables are expanded, defaults are
+ * filled in, durations are milliseconds and sizes are bytes. docs/CONFIG.md describes every key.
+ */
+import type { MemberType } from "../status/member-status.ts";
+
+export interface Configuration {
+  /** The file that this was read from, absolute. */
+  readonly path: string;
+  /** The name of the mirror set. */
+  readonly mirror: string;
+  /** The member that is operational at the very first start; later the role lives in the state. */
+  readonly operational: string;
+  /** By name, in the order of the file. */
+  readonly members: ReadonlyMap<string, MemberConfiguration>;
+  readonly ssh: SshConfiguration;
+  readonly journal: JournalConfiguration;
+}
+
+export interface MemberConfiguration {
+  readonly name: string;
+  /** `file:///dir` or `sftp://user@host:port/dir`: how the other members reach this one's mailbox. */
+  readonly mailbox: string;
+  /** OpenSSH fingerprint, `SHA256:...`, of an sftp mailbox; null for a file mailbox. */
+  readonly hostKey: string | null;
+  /** The mailbox as this member sees it. */
+  readonly directory: string;
+  /** The state directory. */
+  readonly state: string;
+  /** Database files by database name, in the order of the file. */
+  readonly databases: ReadonlyMap<string, string>;
+  /** The member whose journal this one follows: `operational` for whichever is, or a member's name. */
+  readonly follows: string;
+  readonly type: MemberType;
+  readonly backup: BackupConfiguration | null;
+}
+
+export interface BackupConfiguration {
+  /** Cron expression; null when backups are only made by command. */
+  readonly schedule: string | null;
+  readonly directory: string;
+  /** How many backups of each database are kept. */
+  readonly keep: number;
+}
+
+export interface SshConfiguration {
+  /** Private key file; null for the SSH agent. */
+  readonly identity: string | null;
+}
+
+export interface JournalConfiguration {
+  /** Cron expression with or without seconds, or `continuous`: whenever the current journal has grown. */
+  readonly rotate: string;
+  /** With `continuous`: the least time between two segments of a database. */
+  readonly minIntervalMs: number;
+  /** A segment is cut early at this size; one transaction may be larger. */
+  readonly maxSegmentBytes: number;
+  /** Segments are kept for at least this long. */
+  readonly retentionMs: number;
+  /** A member that is away for longer no longer holds the journal back, and will need a rebuild. */
+  readonly giveUpAfterMs: number;
+}
+
+/** The value of `follows` for "whichever member is operational". */
+export const FOLLOWS_OPERATIONAL = "operational";
+
+/** The value of `rotate` for "whenever the current journal has grown". */
+export const ROTATE_CONTINUOUS = "continuous";
