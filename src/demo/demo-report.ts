@@ -1,0 +1,113 @@
+/** What the demonstration prints: a line a second while it runs, a table at the end, one JSON object for programs. */
+import type { DatabaseStatus, PositionView } from "../status/member-status.ts";
+import type { LagPercentiles } from "./lag-histogram.ts";
+
+interface DemoPosition {
+  readonly epoch: number;
+  readonly txid: string;
+  readonly checksum: string;
+}
+
+export interface MemberResult {
+  readonly member: string;
+  readonly follows: string;
+  /** Null when the mirror never had a position. */
+  readonly integrated: DemoPosition | null;
+  readonly identical: boolean;
+  /** From commit to visible for each order, in milliseconds. */
+  readonly lagMs: { readonly p50: number | null; readonly p99: number | null };
+  readonly reads: number;
+  readonly readErrors: number;
+}
+
+/** The object that `--json` prints last. */
+export interface DemoResult {
+  readonly ok: boolean;
+  /** How long the set ran with all readers, as asked for. */
+  readonly seconds: number;
+  /** Transactions that the application committed. */
+  readonly committed: number;
+  readonly members: readonly MemberResult[];
+}
+
+export interface MirrorProgress {
+  readonly member: string;
+  readonly status: DatabaseStatus | null;
+  readonly recentLagMs: LagPercentiles | null;
+  readonly readErrors: number;
+}
+
+export interface DemoProgress {
+  readonly elapsedSeconds: number;
+  readonly committed: number;
+  readonly segments: number;
+  readonly operational: DatabaseStatus | null;
+  readonly mirrors: readonly MirrorProgress[];
+}
+
+/** One line: commits, segments, the end of the journal, and for each mirror its position, its distance and its lag. */
+export function formatProgress(progress: DemoProgress): string {
+  const end = txidNumber(progress.operational?.operational);
+  const start = [
+    `${String(progress.elapsedSeconds).padStart(3)} s`,
+    `${count(progress.committed).padStart(7)} commits`,
+    `${count(progress.segments).padStart(6)} segments`,
+    `txid ${end === null ? "-" : count(end)}`.padEnd(11),
+  ].join("  ");
+  return [start, ...progress.mirrors.map((mirror) => formatMirror(mirror, end))].join(" │ ");
+}
+
+/** The table at the end. */
+export function formatResult(result: DemoResult, segments: number): string {
+  const header = [
+    "member",
+    "follows",
+    "integrated (epoch:txid)",
+    "lag p50",
+    "lag p99",
+    "reads",
+    "read errors",
+    "identical",
+  ];
+  const rows = result.members.map((member) => [
+    member.member,
+    member.follows,
+    member.integrated === null
+      ? "-"
+      : `${member.integrated.epoch}:${count(Number.parseInt(member.integrated.txid, 16))}`,
+    milliseconds(member.lagMs.p50),
+    milliseconds(member.lagMs.p99),
+    count(member.reads),
+    count(member.readErrors),
+    member.identical ? "yes" : "NO",
+  ]);
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+  return [
+    `${count(result.committed)} commits in ${count(segments)} segments`,
+    "",
+    line(header),
+    line(widths.map((width) => "─".repeat(width))),
+    ...rows.map(line),
+  ].join("\n");
+}
+
+function formatMirror(mirror: MirrorProgress, end: number | null): string {
+  const own = txidNumber(mirror.status?.integrated);
+  const behind = own === null || end === null ? "no snapshot yet" : own >= end ? "level" : `-${count(end - own)}`;
+  const lag = mirror.recentLagMs === null ? "" : `lag ${mirror.recentLagMs.p50}/${mirror.recentLagMs.p99} ms`;
+  const errors = mirror.readErrors === 0 ? "" : ` ${mirror.readErrors} READ ERRORS`;
+  return `${mirror.member} ${behind.padEnd(5)} ${lag}${errors}`.padEnd(28);
+}
+
+function txidNumber(position: PositionView | null | undefined): number | null {
+  return position ? Number.parseInt(position.txid, 16) : null;
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? "-" : `${value} ms`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}

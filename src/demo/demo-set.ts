@@ -1,0 +1,153 @@
+/**
+ * A mirror set in one directory: its configuration, its members' directories, and their daemons as real processes.
+ *
+ * Layout: `afterimage.yaml`, and for each member `<member>/mailbox`, `<member>/state`, `<member>/data/shop.db` and
+ * `<member>/daemon.log`.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { stringify } from "yaml";
+import { type DatabaseStatus, type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
+import { ManagedProcess } from "./managed-process.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/afterimage", import.meta.url));
+
+/** The name that the database has in the configuration. */
+export const DATABASE = "shop";
+
+export interface DemoMember {
+  readonly member: string;
+  /** The member that it follows; null for the operational one. */
+  readonly follows: string | null;
+}
+
+interface DemoSetOptions {
+  /** An empty directory that the set may fill. */
+  readonly root: string;
+  /** The operational member first. */
+  readonly members: readonly DemoMember[];
+  /** The `journal` section of the configuration; `rotate: continuous` when not given. */
+  readonly journal?: Readonly<Record<string, string | number>>;
+}
+
+export class DemoSet {
+  readonly root: string;
+  readonly members: readonly DemoMember[];
+  readonly operational: string;
+  readonly mirrors: readonly DemoMember[];
+  readonly #daemons = new Map<string, ManagedProcess>();
+
+  /** Makes the directories and writes the configuration; starts nothing. */
+  constructor(options: DemoSetOptions) {
+    this.root = options.root;
+    this.members = options.members;
+    this.mirrors = options.members.filter((member) => member.follows !== null);
+    this.operational = options.members.find((member) => member.follows === null)?.member ?? "";
+    for (const { member } of this.members) {
+      for (const directory of ["mailbox", "state", "data"])
+        mkdirSync(join(this.root, member, directory), { recursive: true });
+    }
+    writeFileSync(this.configPath, stringify(this.#configuration(options.journal ?? { rotate: "continuous" })));
+  }
+
+  get configPath(): string {
+    return join(this.root, "afterimage.yaml");
+  }
+
+  databasePath(member: string): string {
+    return join(this.root, member, "data", `${DATABASE}.db`);
+  }
+
+  statePath(member: string): string {
+    return join(this.root, member, "state");
+  }
+
+  mailboxPath(member: string): string {
+    return join(this.root, member, "mailbox");
+  }
+
+  logPath(member: string): string {
+    return join(this.root, member, "daemon.log");
+  }
+
+  startDaemon(member: string): ManagedProcess {
+    const args = [PROGRAM, "run", "--config", this.configPath, "--node", member];
+    const daemon = ManagedProcess.start(member, process.execPath, args, this.logPath(member));
+    this.#daemons.set(member, daemon);
+    return daemon;
+  }
+
+  /** The daemon that was started last for this member. */
+  daemon(member: string): ManagedProcess | null {
+    return this.#daemons.get(member) ?? null;
+  }
+
+  /** Daemons that ended although nobody asked them to, with how they ended. */
+  fallenDaemons(): ManagedProcess[] {
+    return [...this.#daemons.values()].filter((daemon) => daemon.exit !== null);
+  }
+
+  /** Ends every daemon with SIGTERM and waits for them; returns those that did not end with exit code 0. */
+  async stopDaemons(): Promise<ManagedProcess[]> {
+    const daemons = [...this.#daemons.values()];
+    await Promise.all(daemons.map((daemon) => daemon.terminate()));
+    this.#daemons.clear();
+    return daemons.filter((daemon) => daemon.exit?.code !== 0);
+  }
+
+  /** What the member last published; null before its first status. */
+  status(member: string): MemberStatus | null {
+    try {
+      return parseMemberStatus(readFileSync(join(this.mailboxPath(member), "status.json"), "utf8"));
+    } catch {
+      return null;
+    }
+  }
+
+  databaseStatus(member: string): DatabaseStatus | null {
+    return this.status(member)?.databases[DATABASE] ?? null;
+  }
+
+  /** Whether the mirror says that it has integrated the very position that the operational member says it has cut. */
+  isCaughtUp(mirror: string): boolean {
+    const end = this.databaseStatus(this.operational)?.operational ?? null;
+    const position = this.databaseStatus(mirror)?.integrated ?? null;
+    return end !== null && position !== null && samePosition(end, position);
+  }
+
+  /** Every mirror's integrated position, as text: moves as long as the set moves. */
+  progress(): string {
+    return this.mirrors
+      .map(({ member }) => `${member} ${this.databaseStatus(member)?.integrated?.txid ?? "-"}`)
+      .join(", ");
+  }
+
+  /** Segments in the operational member's journal. */
+  segmentCount(): number {
+    const journal = join(this.statePath(this.operational), "journal");
+    try {
+      const names = readdirSync(journal, { recursive: true, encoding: "utf8" });
+      return names.filter((name) => /ltx\/0\/[0-9a-f]{16}-[0-9a-f]{16}\.ltx$/.test(name)).length;
+    } catch {
+      return 0;
+    }
+  }
+
+  #configuration(journal: Readonly<Record<string, string | number>>): object {
+    const members: Record<string, object> = {};
+    for (const { member, follows } of this.members) {
+      members[member] = {
+        mailbox: pathToFileURL(this.mailboxPath(member)).href,
+        ...(follows === null || follows === this.operational ? {} : { follows }),
+        state: this.statePath(member),
+        databases: { [DATABASE]: this.databasePath(member) },
+      };
+    }
+    return { mirror: "demo", operational: this.operational, members, journal };
+  }
+}
+
+export function samePosition(a: { epoch: number; txid: string; checksum: string }, b: typeof a): boolean {
+  return a.epoch === b.epoch && a.txid === b.txid && a.checksum === b.checksum;
+}
