@@ -3,6 +3,8 @@
  * filled in, durations are milliseconds and sizes are bytes. docs/CONFIG.md describes every key.
  */
 import type { MemberType } from "../status/member-status.ts";
+import { ConfigError } from "./config-error.ts";
+import { nearestName } from "./nearest-name.ts";
 
 export interface Configuration {
   /** The file that this was read from, absolute. */
@@ -49,8 +51,7 @@ export interface SshConfiguration {
 }
 
 export interface JournalConfiguration {
-  /** Cron expression with or without seconds, or `continuous`: whenever the current journal has grown. */
-  readonly rotate: string;
+  readonly rotate: Rotation;
   /** With `continuous`: the least time between two segments of a database. */
   readonly minIntervalMs: number;
   /** A segment is cut early at this size; one transaction may be larger. */
@@ -61,8 +62,20 @@ export interface JournalConfiguration {
   readonly giveUpAfterMs: number;
 }
 
+/** When segments are cut: by a cron expression with or without seconds, or whenever the current journal has grown. */
+export type Rotation = { readonly kind: "cron"; readonly expression: string } | { readonly kind: "continuous" };
+
 /** The value of `follows` for "whichever member is operational". */
 export const FOLLOWS_OPERATIONAL = "operational";
 
-/** The value of `rotate` for "whenever the current journal has grown". */
-export const ROTATE_CONTINUOUS = "continuous";
+/** @throws ConfigError MEMBER_UNKNOWN, which names the nearest member, when there is none of that name. */
+export function selectMember(configuration: Configuration, name: string): MemberConfiguration {
+  const member = configuration.members.get(name);
+  if (member !== undefined) return member;
+  const names = [...configuration.members.keys()];
+  const nearest = nearestName(name, names);
+  throw new ConfigError("MEMBER_UNKNOWN", `there is no member ${name} in the mirror set ${configuration.mirror}`, {
+    path: configuration.path,
+    hint: nearest === null ? `the members are: ${names.join(", ")}` : `did you mean ${nearest}?`,
+  });
+}
