@@ -84,3 +84,21 @@ export function encodeWalIndexHeader(header: WalIndexHeader): Uint8Array {
   view.setUint32(44, state[1] ?? 0, true);
   return bytes;
 }
+
+/** Entries of a block's page-number array: the first block shares its array's space with the 136-byte header. */
+const FIRST_BLOCK_ENTRIES = 4062;
+const BLOCK_ENTRIES = 4096;
+const BLOCK_SIZE = 32768;
+
+/**
+ * Where `-shm` lists the pages of frames 1 to `maxFrame`, four bytes each, little-endian, in WAL order: byte offset and
+ * number of entries of each stretch (sqlite.org/walformat.html, section 2.2).
+ */
+export function* walIndexEntries(maxFrame: number): Generator<{ offset: number; count: number }> {
+  let left = maxFrame;
+  for (let block = 0; left > 0; block++) {
+    const count = Math.min(left, block === 0 ? FIRST_BLOCK_ENTRIES : BLOCK_ENTRIES);
+    yield { offset: block * BLOCK_SIZE + (block === 0 ? WAL_INDEX_HEADER_SIZE : 0), count };
+    left -= count;
+  }
+}
