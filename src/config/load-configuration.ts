@@ -1,0 +1,191 @@
+/** Reads `afterimage.yaml`: all faults at once, each with its place in the file. */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { resolve } from "node:path";
+import type { z } from "zod";
+import { errnoOf, messageOf } from "../errno.ts";
+import { ConfigError, type Fault, formatFault } from "./config-error.ts";
+import type { Configuration, MemberConfiguration } from "./configuration.ts";
+import { type CheckedMember, crossChecks, mailboxDirectory } from "./cross-checks.ts";
+import { databaseNameFault, memberNameFault, type Sections, sections } from "./schema.ts";
+import { sectionFaults } from "./section-faults.ts";
+import { type Environment, type KeyPath, YamlSource } from "./yaml-source.ts";
+
+export interface LoadOptions {
+  /** For `${NAME}` in values; the process's own when not given. */
+  readonly environment?: Environment;
+  /** For `~`; the user's own when not given. */
+  readonly home?: string;
+}
+
+type Outcome = { readonly configuration: Configuration } | { readonly faults: Fault[] };
+
+/** @throws ConfigError CONFIG_MISSING, CONFIG_UNREADABLE, or CONFIG_INVALID with every fault of the file. */
+export function loadConfiguration(path: string, options: LoadOptions = {}): Configuration {
+  const file = resolve(path);
+  const outcome = new Loader(file, readConfigurationFile(file), options).load();
+  if ("configuration" in outcome) return outcome.configuration;
+  const { faults } = outcome;
+  const lines = faults.map((fault) => `\n  ${formatFault(path, fault)}`).join("");
+  const count = faults.length === 1 ? "1 fault" : `${faults.length} faults`;
+  throw new ConfigError("CONFIG_INVALID", `${count} in the configuration${lines}`, {
+    path: file,
+    hint: "correct the file; `afterimage config check` reads it again",
+    faults,
+  });
+}
+
+/** The faults of a configuration file in the order of their places; empty when it can be used. Throws only when it cannot be read. */
+export function checkConfiguration(path: string, options: LoadOptions = {}): Fault[] {
+  const file = resolve(path);
+  const outcome = new Loader(file, readConfigurationFile(file), options).load();
+  return "faults" in outcome ? outcome.faults : [];
+}
+
+function readConfigurationFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") {
+      const hint = "name one with --config, or make one with `afterimage init`";
+      throw new ConfigError("CONFIG_MISSING", "there is no configuration file", { path: file, hint, cause: error });
+    }
+    const message = `the configuration file cannot be read: ${messageOf(error)}`;
+    throw new ConfigError("CONFIG_UNREADABLE", message, { path: file, cause: error });
+  }
+}
+
+class Loader {
+  readonly #file: string;
+  readonly #source: YamlSource;
+  readonly #sections: Sections;
+  readonly #faults: Fault[] = [];
+
+  constructor(file: string, text: string, { environment = process.env, home = homedir() }: LoadOptions) {
+    this.#file = file;
+    this.#source = new YamlSource(text, environment);
+    this.#sections = sections(home);
+  }
+
+  load(): Outcome {
+    const configuration = this.#configuration();
+    const faults = distinct([...this.#source.faults, ...this.#faults]);
+    if (faults.length > 0) return { faults };
+    return configuration === null
+      ? { faults: [this.#source.faultAt([], "YAML_SYNTAX", "no YAML")] }
+      : { configuration };
+  }
+
+  #configuration(): Configuration | null {
+    const value = this.#source.value();
+    if (value === undefined) return null;
+    const { schema } = this.#sections.top;
+    const parsed = schema.safeParse(value);
+    if (!parsed.success) this.#addIssues([], parsed.error);
+    // The members of a file with a fault elsewhere are checked all the same.
+    const raw = isRecord(value) ? value : {};
+    const members = this.#members(isRecord(raw.members) ? raw.members : {});
+    const ssh = this.#section("ssh", this.#sections.ssh.schema.safeParse(raw.ssh ?? {}));
+    const journal = this.#section("journal", this.#sections.journal.schema.safeParse(raw.journal ?? {}));
+    this.#crossCheck(raw, members);
+    if (!parsed.success || ssh === null || journal === null) return null;
+    const { mirror, operational } = parsed.data;
+    const built = new Map(members.map((member) => [member.name, memberConfiguration(member)]));
+    return { path: this.#file, mirror, operational, members: built, ssh, journal };
+  }
+
+  #section<T>(key: string, parsed: z.ZodSafeParseResult<T>): T | null {
+    if (parsed.success) return parsed.data;
+    this.#addIssues([key], parsed.error);
+    return null;
+  }
+
+  #members(raw: Record<string, unknown>): CheckedMember[] {
+    const names = Object.keys(raw);
+    this.#addNameFaults(["members"], names, memberNameFault, "MEMBER_NAME_INVALID", "MEMBER_NAME_DUPLICATE");
+    return names.flatMap((name) => {
+      const path = ["members", name];
+      const parsed = this.#sections.member.schema.safeParse(raw[name]);
+      if (!parsed.success) {
+        this.#addIssues(path, parsed.error);
+        return [];
+      }
+      const databases = new Map(Object.entries(parsed.data.databases));
+      const ok = this.#checkDatabaseNames([...path, "databases"], [...databases.keys()]);
+      return ok ? [{ ...parsed.data, name, databases }] : [];
+    });
+  }
+
+  #checkDatabaseNames(path: KeyPath, names: string[]): boolean {
+    const before = this.#faults.length;
+    if (names.length === 0)
+      this.#faults.push(this.#source.faultAt(path, "KEY_MISSING", "at least one database is needed"));
+    this.#addNameFaults(path, names, databaseNameFault, "DATABASE_NAME_INVALID", "DATABASE_NAME_DUPLICATE");
+    return this.#faults.length === before;
+  }
+
+  #addNameFaults(
+    path: KeyPath,
+    names: readonly string[],
+    faultOf: (name: string) => string | null,
+    invalid: "MEMBER_NAME_INVALID" | "DATABASE_NAME_INVALID",
+    duplicate: "MEMBER_NAME_DUPLICATE" | "DATABASE_NAME_DUPLICATE",
+  ): void {
+    const seen = new Map<string, string>();
+    for (const name of names) {
+      const fault = faultOf(name);
+      if (fault !== null) this.#faults.push(this.#source.faultAtKey([...path, name], invalid, fault));
+      const other = seen.get(name.toLowerCase());
+      seen.set(name.toLowerCase(), name);
+      if (other === undefined) continue;
+      const message = `differs from ${other} in letter case only`;
+      this.#faults.push(this.#source.faultAtKey([...path, name], duplicate, message));
+    }
+  }
+
+  #crossCheck(raw: Record<string, unknown>, members: readonly CheckedMember[]): void {
+    const operational = typeof raw.operational === "string" ? raw.operational : null;
+    const names = isRecord(raw.members) ? Object.keys(raw.members) : [];
+    this.#faults.push(...crossChecks({ source: this.#source, names, operational, members }));
+  }
+
+  #addIssues(at: KeyPath, error: z.ZodError): void {
+    this.#faults.push(...sectionFaults(this.#source, at, error, (path) => this.#keysAt(path)));
+  }
+
+  #keysAt(path: KeyPath): readonly string[] {
+    if (path.length === 0) return this.#sections.top.keys;
+    if (path[0] === "ssh") return this.#sections.ssh.keys;
+    if (path[0] === "journal") return this.#sections.journal.keys;
+    return path.length === 2 ? this.#sections.member.keys : this.#sections.backup.keys;
+  }
+}
+
+function memberConfiguration(member: CheckedMember): MemberConfiguration {
+  return {
+    name: member.name,
+    mailbox: member.mailbox.url,
+    hostKey: member.hostKey ?? null,
+    directory: mailboxDirectory(member),
+    state: member.state,
+    databases: member.databases,
+    follows: member.follows,
+    type: member.type,
+    backup: member.backup ?? null,
+  };
+}
+
+/** In the order of their places; an unset variable inside a path is one fault, not two. */
+function distinct(faults: readonly Fault[]): Fault[] {
+  const sorted = [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
+  const unset = new Set(sorted.filter(({ code }) => code === "VARIABLE_UNSET").map(placeOf));
+  return sorted.filter((fault) => fault.code === "VARIABLE_UNSET" || !unset.has(placeOf(fault)));
+}
+
+function placeOf({ line, column }: Fault): string {
+  return `${line}:${column}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

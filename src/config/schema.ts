@@ -1,0 +1,179 @@
+/**
+ * The shape of the file, section by section. Each section is parsed on its own, so that a fault in one member does not hide
+ * those in another; what two sections must agree on is in cross-checks.ts.
+ */
+import { isAbsolute, normalize } from "node:path";
+import { validateDetailed } from "node-cron";
+import { z } from "zod";
+import { MEMBER_TYPES } from "../status/member-status.ts";
+import type { FaultCode } from "./config-error.ts";
+import {
+  type BackupConfiguration,
+  FOLLOWS_OPERATIONAL,
+  type JournalConfiguration,
+  type Rotation,
+} from "./configuration.ts";
+import { parseMailbox } from "./mailbox-url.ts";
+import { parseDuration, parseSize } from "./quantities.ts";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const DATABASE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/;
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+/** The smallest limit that holds a page of any size. */
+const MIN_SEGMENT_BYTES = 128 * 1024;
+
+/** A section of the file: its schema, and its keys for the message about one that is not known. */
+interface Section<T extends z.ZodType> {
+  readonly schema: T;
+  readonly keys: readonly string[];
+}
+
+/** What is wrong with a member's name; null when nothing is. */
+export function memberNameFault(name: string): string | null {
+  if (!NAME.test(name)) return "a member's name is 1 to 32 letters, digits, _ and -, and begins with a letter or digit";
+  return name.toLowerCase() === FOLLOWS_OPERATIONAL ? "this name would be ambiguous in `follows: operational`" : null;
+}
+
+/** What is wrong with a database's name, which is a directory name in every journal; null when nothing is. */
+export function databaseNameFault(name: string): string | null {
+  return DATABASE_NAME.test(name)
+    ? null
+    : "a database's name is 1 to 64 letters, digits, ., _ and -, and begins with a letter or digit";
+}
+
+/** A text that `parse` understands; it returns the value, or says what is wrong. */
+function parsedText<T>(code: FaultCode, parse: (text: string) => { value: T } | string) {
+  return z.string().transform((text, context): T => {
+    const result = parse(text);
+    if (typeof result !== "string") return result.value;
+    context.addIssue({ code: "custom", message: result, params: { code } });
+    return z.NEVER;
+  });
+}
+
+function duration(limits: { min: number; max: number; range: string }) {
+  return parsedText("DURATION_INVALID", (text) => {
+    const value = parseDuration(text);
+    if (value === null) return `${JSON.stringify(text)} is not a duration: write 50ms, 2s, 15m, 72h or 14d`;
+    return value < limits.min || value > limits.max ? `must be ${limits.range}` : { value };
+  });
+}
+
+const size = z.union([z.string(), z.number().transform(String)]).pipe(
+  parsedText("SIZE_INVALID", (text) => {
+    const value = parseSize(text);
+    if (value === null) return `${JSON.stringify(text)} is not a size: write 64MiB, 1GiB or a number of bytes`;
+    return value < MIN_SEGMENT_BYTES ? "must be at least 128KiB" : { value };
+  }),
+);
+
+function cronFault(expression: string): string | null {
+  const { valid, errors } = validateDetailed(expression);
+  if (valid) return null;
+  const reasons = errors.map(({ message }) => message);
+  const reason = reasons.length === 0 ? "write 5 fields, or 6 with seconds first" : reasons.join(", ");
+  return `${JSON.stringify(expression)} is not a cron expression: ${reason}`;
+}
+
+const cron = parsedText("CRON_INVALID", (text) => cronFault(text) ?? { value: text });
+
+const rotation = parsedText<Rotation>("CRON_INVALID", (text) => {
+  if (text === "continuous") return { value: { kind: "continuous" } };
+  const fault = cronFault(text);
+  return fault === null ? { value: { kind: "cron", expression: text } } : `${fault}; or write continuous`;
+});
+
+const mailbox = parsedText("MAILBOX_INVALID", (text) => {
+  const parsed = parseMailbox(text);
+  return typeof parsed === "string" ? parsed : { value: parsed };
+});
+
+const hostKey = parsedText("HOST_KEY_INVALID", (text) =>
+  HOST_KEY.test(text)
+    ? { value: text }
+    : "a host key is SHA256: and 43 characters, as `ssh-keyscan HOST | ssh-keygen -lf -` prints it",
+);
+
+/** An absolute path, after `~` was expanded; without a slash at the end. */
+function absolutePath(home: string) {
+  return parsedText("PATH_NOT_ABSOLUTE", (text) => {
+    const path = normalize(text.replace(/^~(?=\/|$)/, () => home));
+    if (text.includes("\0")) return "a path has no NUL character";
+    if (!isAbsolute(path)) return `${JSON.stringify(text)} is not absolute: write the path from / on, or from ~/`;
+    return { value: path === "/" ? path : path.replace(/\/+$/, "") };
+  });
+}
+
+/** `${KEEP}` arrives as text. */
+const count = z.preprocess(
+  (value) => (typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value),
+  z.int().min(1),
+);
+
+/** The schemas of all sections, for a user whose home directory is `home`. */
+export function sections(home: string) {
+  const path = absolutePath(home);
+  const backup = z
+    .strictObject({ schedule: cron.optional(), directory: path, keep: count.default(7) })
+    .transform((value): BackupConfiguration => ({ ...value, schedule: value.schedule ?? null }));
+  const member = {
+    mailbox,
+    hostKey: hostKey.optional(),
+    directory: path.optional(),
+    state: path,
+    databases: z.record(z.string(), path),
+    follows: z.string().default(FOLLOWS_OPERATIONAL),
+    type: z.enum(MEMBER_TYPES).default("failover"),
+    backup: backup.optional(),
+  };
+  const ssh = { identity: path.optional() };
+  const top = {
+    mirror: parsedText("VALUE_INVALID", (text) =>
+      NAME.test(text)
+        ? { value: text }
+        : "the name of a mirror set is made like a member's: 1 to 32 letters, digits, _ and -",
+    ),
+    operational: z.string(),
+    members: z.record(z.string(), z.unknown()),
+    ssh: z.unknown().optional(),
+    journal: z.unknown().optional(),
+  };
+  return {
+    top: section(z.strictObject(top), top),
+    member: section(z.strictObject(member), member),
+    backup: { keys: ["schedule", "directory", "keep"] },
+    ssh: section(
+      z.strictObject(ssh).transform(({ identity = null }) => ({ identity })),
+      ssh,
+    ),
+    journal: section(journalSchema, journalShape),
+  };
+}
+
+const journalShape = {
+  rotate: rotation.default({ kind: "cron", expression: "*/10 * * * * *" }),
+  minInterval: duration({ min: 1, max: 60 * MINUTE_MS, range: "from 1ms to 60m" }).default(50),
+  maxSegmentBytes: size.default(64 * 2 ** 20),
+  retention: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(3 * DAY_MS),
+  giveUpAfter: duration({ min: MINUTE_MS, max: 3650 * DAY_MS, range: "from 1m to 3650d" }).default(14 * DAY_MS),
+};
+
+const journalSchema = z.strictObject(journalShape).transform(
+  ({ minInterval, retention, giveUpAfter, ...same }): JournalConfiguration => ({
+    ...same,
+    minIntervalMs: minInterval,
+    retentionMs: retention,
+    giveUpAfterMs: giveUpAfter,
+  }),
+);
+
+function section<T extends z.ZodType>(schema: T, shape: object): Section<T> {
+  return { schema, keys: Object.keys(shape) };
+}
+
+export type Sections = ReturnType<typeof sections>;
+export type ParsedTop = z.output<Sections["top"]["schema"]>;
+export type ParsedMember = z.output<Sections["member"]["schema"]>;
