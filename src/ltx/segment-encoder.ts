@@ -6,7 +6,7 @@
  */
 import type { ByteSink } from "./byte-io.ts";
 import { encodeHeader, isSnapshot, type SegmentHeader, tracksChecksums } from "./header.ts";
-import { compressBlock, lz4Bound, SIZE_PREFIX } from "./lz4.ts";
+import { compressBlock, lz4Bound } from "./lz4.ts";
 import type { ChecksumHalves } from "./page-checksum.ts";
 import { PAGE_FLAG_SIZE, PAGE_HEADER_SIZE, PAGE_HEADER_WITH_SIZE } from "./page-frame.ts";
 import { INDEX_SIZE_FIELD, PageIndex } from "./page-index.ts";
@@ -82,17 +82,15 @@ export class SegmentEncoder {
     if (fault !== null) throw new SegmentError(fault.code, fault.message);
 
     this.#reserve(PAGE_HEADER_WITH_SIZE + lz4Bound(data.length));
-    const block = compressBlock(data);
     const at = this.#used;
-    const length = block.length - SIZE_PREFIX;
+    const end = compressBlock(data, this.#output, at + PAGE_HEADER_WITH_SIZE);
     this.#view.setUint32(at, pgno);
     this.#view.setUint16(at + 4, PAGE_FLAG_SIZE);
-    this.#view.setUint32(at + PAGE_HEADER_SIZE, length);
-    block.copy(this.#output, at + PAGE_HEADER_WITH_SIZE, SIZE_PREFIX);
-    this.#used += PAGE_HEADER_WITH_SIZE + length;
+    this.#view.setUint32(at + PAGE_HEADER_SIZE, end - at - PAGE_HEADER_WITH_SIZE);
+    this.#used = end;
     this.#checksum.addBytes(this.#output, at, at + PAGE_HEADER_WITH_SIZE);
     this.#checksum.addPage(pgno, data);
-    this.#index.add(pgno, PAGE_HEADER_WITH_SIZE + length);
+    this.#index.add(pgno, end - at);
   }
 
   /**

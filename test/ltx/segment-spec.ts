@@ -2,7 +2,7 @@
 import { MemorySource } from "../../src/ltx/byte-io.ts";
 import { newRegister, updateRegister } from "../../src/ltx/crc64.ts";
 import type { SegmentHeader } from "../../src/ltx/header.ts";
-import { compressBlock, SIZE_PREFIX } from "../../src/ltx/lz4.ts";
+import { compressBlock, lz4Bound } from "../../src/ltx/lz4.ts";
 import { checksumOfRegister, halvesToChecksum, pageChecksum } from "../../src/ltx/page-checksum.ts";
 import { CHECKSUM_FLAG, type Checksum, toChecksum, toTxid } from "../../src/ltx/position.ts";
 import { SegmentDecoder } from "../../src/ltx/segment-decoder.ts";
@@ -118,8 +118,14 @@ export interface RawSegment {
   readonly trailing: Uint8Array;
 }
 
+/** `data` as one LZ4 block. */
+export function compressed(data: Uint8Array): Uint8Array {
+  const target = new Uint8Array(lz4Bound(data.length));
+  return target.subarray(0, compressBlock(data, target, 0));
+}
+
 export function rawFrame(pgno: number, data: Uint8Array): RawFrame {
-  const payload = compressBlock(data).subarray(SIZE_PREFIX);
+  const payload = compressed(data);
   return { pgno, flags: 1, size: payload.length, payload, data };
 }
 
