@@ -1,0 +1,53 @@
+import { errorView } from "./error-view.ts";
+import type { MemberContext } from "./member-context.ts";
+
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 30_000;
+
+/**
+ * What went wrong with one database: kept in the state for status, raised once as an event, cleared once; and when the
+ * next attempt is due, later with every failure, 30 s at most.
+ */
+export class DutyErrors {
+  readonly #context: MemberContext;
+  readonly #database: string;
+  #failures = 0;
+  /** Whether the state may hold an error; at the start it may hold one of an earlier process. */
+  #raised = true;
+  #retryAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(context: MemberContext, database: string) {
+    this.#context = context;
+    this.#database = database;
+  }
+
+  /** Whether it is too early for another attempt. */
+  get waiting(): boolean {
+    return this.#context.nowMs() < this.#retryAtMs;
+  }
+
+  report(error: unknown): void {
+    const { store } = this.#context;
+    const nowMs = this.#context.nowMs();
+    this.#raised = true;
+    const view = errorView(error, nowMs);
+    this.#retryAtMs = nowMs + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
+    if (store.database(this.#database)?.error?.code === view.code) return;
+    store.saveDatabase(this.#database, { error: view });
+    this.#context.event("error", view.code, this.#database, view.message);
+    this.#context.changed();
+  }
+
+  clear(): void {
+    if (!this.#raised) return;
+    const { store } = this.#context;
+    this.#raised = false;
+    this.#failures = 0;
+    this.#retryAtMs = Number.NEGATIVE_INFINITY;
+    const error = store.database(this.#database)?.error ?? null;
+    if (error === null) return;
+    store.saveDatabase(this.#database, { error: null });
+    this.#context.event("info", "RECOVERED", this.#database, `${error.code} is over`);
+    this.#context.changed();
+  }
+}

@@ -1,0 +1,82 @@
+/** Which waiting segments become one commit of a mirror. */
+import { z } from "zod";
+import type { SegmentCatalogue, SegmentRow } from "../journal/segment-catalogue.ts";
+import type { DatabaseRow } from "../journal/state-store.ts";
+import { formatChecksum, NO_CHECKSUM, type Txid } from "../ltx/position.ts";
+
+/** Segments are merged up to this many bytes of pages; a larger one is integrated by itself, streamed. */
+const BATCH_BYTES = 32 * 1024 * 1024;
+const BATCH_SEGMENTS = 500;
+
+/** Contiguous segments, or one snapshot. */
+export interface Batch {
+  readonly rows: readonly [SegmentRow, ...SegmentRow[]];
+  readonly last: SegmentRow;
+  readonly snapshot: boolean;
+}
+
+/**
+ * What was about to be integrated. After a crash exactly this is integrated again, because readers may have seen it.
+ * Kept in the state as JSON.
+ */
+const intentSchema = z.object({
+  toTxid: z.string().regex(/^\d+$/),
+  snapshot: z.boolean(),
+  /** Database size in pages after it. */
+  pageCount: z.int(),
+  /** Database checksum after it, 16 hexadecimal digits; null when the segments do not track it. */
+  checksum: z.string().nullable(),
+});
+
+export type IntegrationIntent = z.infer<typeof intentSchema>;
+
+export function intentOf(batch: Batch, pageCount: number): IntegrationIntent {
+  const { maxTxid, postApplyChecksum } = batch.last;
+  const checksum = postApplyChecksum === NO_CHECKSUM ? null : formatChecksum(postApplyChecksum);
+  return { toTxid: maxTxid.toString(), snapshot: batch.snapshot, pageCount, checksum };
+}
+
+/** The intent in a database's row; null when nothing was begun. */
+export function parseIntent(stored: unknown): IntegrationIntent | null {
+  return stored === null || stored === undefined ? null : intentSchema.parse(stored);
+}
+
+/** The next batch for a mirror whose row is `row`; null when nothing can be integrated now. */
+export function nextBatch(
+  catalogue: SegmentCatalogue,
+  name: string,
+  epoch: number,
+  row: DatabaseRow | null,
+): Batch | null {
+  const integrated = row?.integrated?.txid ?? (0n as Txid);
+  const begun = parseIntent(row?.intent);
+  const segments =
+    begun?.snapshot === true
+      ? []
+      : catalogue.list(name, {
+          epoch,
+          kind: "segment",
+          fromTxid: (integrated + 1n) as Txid,
+          ...(begun === null ? { limit: BATCH_SEGMENTS } : {}),
+        });
+  if (integrated > 0n && segments[0]?.minTxid === integrated + 1n) {
+    return merge(segments, row?.pageSize ?? 0, begun === null ? null : BigInt(begun.toTxid));
+  }
+  const last = catalogue.latestSnapshot(name, epoch);
+  return last === null || last.maxTxid <= integrated ? null : { rows: [last], last, snapshot: true };
+}
+
+/** The longest run of contiguous segments within the limits, or, when `toTxid` is given, exactly up to there. */
+function merge(segments: readonly SegmentRow[], pageSize: number, toTxid: bigint | null): Batch | null {
+  const rows: SegmentRow[] = [];
+  let bytes = 0;
+  for (const segment of segments) {
+    const contiguous = rows.length === 0 || segment.minTxid === (rows.at(-1)?.maxTxid ?? 0n) + 1n;
+    bytes += segment.pages * pageSize;
+    const fits = toTxid === null ? rows.length === 0 || bytes <= BATCH_BYTES : segment.maxTxid <= toTxid;
+    if (!contiguous || !fits) break;
+    rows.push(segment);
+  }
+  const [first, ...rest] = rows;
+  return first === undefined ? null : { rows: [first, ...rest], last: rest.at(-1) ?? first, snapshot: false };
+}

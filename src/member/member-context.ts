@@ -1,0 +1,30 @@
+import type { Logger } from "pino";
+import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { StateStore } from "../journal/state-store.ts";
+
+export type EventLevel = "info" | "warn" | "error";
+
+/** What every part of a member works with. */
+export interface MemberContext {
+  readonly configuration: Configuration;
+  readonly self: MemberConfiguration;
+  readonly epoch: number;
+  readonly store: StateStore;
+  readonly journal: Journal;
+  readonly logger: Logger;
+  /** Wall clock, milliseconds since 1970. */
+  nowMs(): number;
+  /** Something that status shows has changed: the status document is written again soon. */
+  changed(): void;
+  /** There are new segments in the journal. */
+  journalGrew(): void;
+  /** Keeps an event in the state database and logs it. */
+  event(
+    level: EventLevel,
+    code: string,
+    database: string | null,
+    message: string,
+    data?: Record<string, unknown>,
+  ): void;
+}

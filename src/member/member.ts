@@ -1,0 +1,280 @@
+/**
+ * A member: one state directory, its databases, and what it does for them in its role.
+ *
+ * Guarantee: a state directory has one member at a time, whether a daemon or a command that does the work itself; the
+ * lock is the kernel's and dies with its holder.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import {
+  type Configuration,
+  FOLLOWS_OPERATIONAL,
+  type MemberConfiguration,
+  selectMember,
+} from "../config/configuration.ts";
+import { Journal } from "../journal/journal.ts";
+import { ProcessLock } from "../journal/process-lock.ts";
+import { StateStore } from "../journal/state-store.ts";
+import { formatChecksum, formatTxid, NO_TXID } from "../ltx/position.ts";
+import type { IntegrationStep } from "../sqlite/mirror-database.ts";
+import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import type { EventLevel, MemberContext } from "./member-context.ts";
+import type {
+  FenceResult,
+  IntegrationResult,
+  MemberControl,
+  RotationResult,
+  SegmentFilter,
+  SegmentView,
+  VerificationResult,
+} from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
+import { MirrorDuty } from "./mirror-duty.ts";
+import { OperationalDuty } from "./operational-duty.ts";
+import { Peer } from "./peer.ts";
+import { peerStatus } from "./peer-status.ts";
+import { serve } from "./service.ts";
+import { Shipper } from "./shipper.ts";
+import { Signal } from "./signal.ts";
+import { buildStatus, type DutyFacts } from "./status-builder.ts";
+
+export interface MemberOptions {
+  readonly configuration: Configuration;
+  /** Name of the member that this machine is. */
+  readonly member: string;
+  readonly logger: Logger;
+  readonly nowMs?: () => number;
+  /** Called at every named step of integration; for fault tests. */
+  readonly onStep?: (step: IntegrationStep) => void;
+}
+
+export class Member implements MemberControl {
+  readonly context: MemberContext;
+  readonly role: MemberRole;
+  /** Every other member of the mirror set. */
+  readonly peers: ReadonlyMap<string, Peer>;
+  readonly operational = new Map<string, OperationalDuty>();
+  readonly mirrors = new Map<string, MirrorDuty>();
+  readonly shippers = new Map<string, Shipper>();
+  /** Set when status has changed. */
+  readonly statusChanged = new Signal();
+  readonly #lock: ProcessLock;
+  #running = false;
+
+  /** Opens the state directory, making what is missing. Throws StateError LOCK_HELD when another process has it. */
+  static async open(options: MemberOptions): Promise<Member> {
+    const self = selectMember(options.configuration, options.member);
+    for (const directory of [self.state, self.directory, join(self.state, "locks"), join(self.state, "journal")]) {
+      mkdirSync(directory, { recursive: true });
+    }
+    const lock = ProcessLock.acquire(join(self.state, "locks", "member.db"), `afterimage member ${self.name}`);
+    try {
+      const store = StateStore.open(join(self.state, "state.db"), {
+        mirror: options.configuration.mirror,
+        member: self.name,
+      });
+      return new Member(options, self, lock, store);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: MemberOptions, self: MemberConfiguration, lock: ProcessLock, store: StateStore) {
+    const { configuration, logger, nowMs = Date.now } = options;
+    this.#lock = lock;
+    const known = store.role();
+    this.role = known?.role ?? (configuration.operational === self.name ? "operational" : "mirror");
+    const epoch = known?.epoch ?? 1;
+    if (known === null) store.saveRole({ role: this.role, epoch });
+    this.context = {
+      configuration,
+      self,
+      epoch,
+      store,
+      journal: new Journal(join(self.state, "journal"), store.catalogue),
+      logger,
+      nowMs,
+      changed: () => this.statusChanged.set(),
+      journalGrew: () => {
+        for (const shipper of this.shippers.values()) shipper.wake();
+        this.statusChanged.set();
+      },
+      event: (level, code, database, message, data) => this.#event(level, code, database, message, data),
+    };
+    const others = [...configuration.members.values()].filter((member) => member.name !== self.name);
+    this.peers = new Map(others.map((member) => [member.name, new Peer(member, nowMs)]));
+    this.#takeUpDuties(options.onStep);
+  }
+
+  /** Whom this member follows; null on the operational member. */
+  get upstream(): Peer | null {
+    if (this.role === "operational") return null;
+    return this.peers.get(upstreamOf(this.context.configuration, this.context.self) ?? "") ?? null;
+  }
+
+  #takeUpDuties(onStep: MemberOptions["onStep"]): void {
+    const { configuration, self } = this.context;
+    for (const [name, path] of self.databases) {
+      const row = this.context.store.database(name);
+      const strays = this.context.journal.removeStray(name, this.context.epoch, row?.received?.txid ?? NO_TXID);
+      if (strays.length > 0)
+        this.context.logger.info({ database: name, strays }, "files of an unfinished step removed");
+      if (this.role === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
+      else this.mirrors.set(name, new MirrorDuty(this.context, name, path, onStep));
+    }
+    for (const peer of this.peers.values()) {
+      if (upstreamOf(configuration, peer.member) !== self.name) continue;
+      const shared = [...peer.member.databases.keys()].filter((name) => self.databases.has(name));
+      this.shippers.set(peer.member.name, new Shipper(this.context, peer, shared));
+    }
+  }
+
+  #event(
+    level: EventLevel,
+    code: string,
+    database: string | null,
+    message: string,
+    data?: Record<string, unknown>,
+  ): void {
+    this.context.store.addEvent({ atMs: this.context.nowMs(), level, code, database, message, data: data ?? null });
+    this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
+  }
+
+  /** Marks the member as served by a daemon, so that status says so. */
+  set running(running: boolean) {
+    this.#running = running;
+  }
+
+  /** This member's own status document. */
+  ownStatus(): MemberStatus {
+    const duties = new Map<string, DutyFacts>();
+    for (const [name, duty] of this.operational) {
+      duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
+    }
+    for (const [name, duty] of this.mirrors) {
+      duties.set(name, { fenced: true, walBytes: duty.walBytes, wants: duty.inbox.wants() });
+    }
+    const followers = new Map([...this.shippers].map(([name, shipper]) => [name, shipper.view()]));
+    const status = buildStatus(this.context, { role: this.role, duties, followers, upstream: this.upstream });
+    return this.#running ? status : { ...status, state: "down", reachable: false };
+  }
+
+  async status(): Promise<MirrorSetStatus> {
+    const { configuration, self } = this.context;
+    const others = await Promise.all([...this.peers.values()].map((peer) => peerStatus(peer, this.context.nowMs())));
+    const byName = new Map([...others, this.ownStatus()].map((status) => [status.member, status]));
+    const members = [...configuration.members.keys()].flatMap((name) => byName.get(name) ?? []);
+    return { mirror: configuration.mirror, answeredBy: self.name, members };
+  }
+
+  async rotate(databases?: readonly string[]): Promise<RotationResult[]> {
+    return await inTurn(this.#chosenOperational(databases), (duty) => duty.rotate());
+  }
+
+  async integrate(databases?: readonly string[]): Promise<IntegrationResult[]> {
+    if (this.role === "operational") {
+      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`);
+    }
+    return await inTurn(chosen(this.mirrors, databases), (duty) => duty.integrate());
+  }
+
+  async fence(databases?: readonly string[]): Promise<FenceResult[]> {
+    if (this.role === "operational")
+      return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(true));
+    return chosen(this.mirrors, databases).map((duty) => ({ database: duty.name, fenced: true, changed: false }));
+  }
+
+  async unfence(databases?: readonly string[]): Promise<FenceResult[]> {
+    if (this.role !== "operational") {
+      throw new MemberError("UNFENCE_REFUSED", `${this.context.self.name} is a mirror: its databases stay read-only`, {
+        hint: "Only the operational member's databases may be written to.",
+      });
+    }
+    return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
+  }
+
+  async verify(databases?: readonly string[]): Promise<VerificationResult[]> {
+    const duties = this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
+    return await inTurn<{ name: string; verify(): Promise<VerificationResult> }, VerificationResult>(
+      duties,
+      async (duty) => {
+        const chain = (await this.context.journal.verifyChain(duty.name)).map((problem) => problem.message);
+        const result = await duty.verify();
+        const problems = [...result.problems, ...chain];
+        return { ...result, ok: problems.length === 0, problems };
+      },
+    );
+  }
+
+  async segments(filter: SegmentFilter): Promise<SegmentView[]> {
+    const { self, store, journal } = this.context;
+    if (filter.database !== undefined && !self.databases.has(filter.database)) throw unknownDatabase(filter.database);
+    const names = filter.database === undefined ? [...self.databases.keys()] : [filter.database];
+    const limit = filter.limit ?? 50;
+    return names.flatMap((name) =>
+      store
+        .segments(name, { order: "newest", limit })
+        .reverse()
+        .map((row) => ({
+          database: name,
+          epoch: row.epoch,
+          kind: row.kind,
+          minTxid: formatTxid(row.minTxid),
+          maxTxid: formatTxid(row.maxTxid),
+          bytes: row.bytes,
+          pages: row.pages,
+          time: new Date(row.timestampMs).toISOString(),
+          preApplyChecksum: formatChecksum(row.preApplyChecksum),
+          postApplyChecksum: formatChecksum(row.postApplyChecksum),
+          path: journal.path(row),
+        })),
+    );
+  }
+
+  #chosenOperational(databases?: readonly string[]): OperationalDuty[] {
+    if (this.role === "operational") return chosen(this.operational, databases);
+    throw new MemberError("NOT_OPERATIONAL", `${this.context.self.name} is a mirror: it cuts no segments of its own`);
+  }
+
+  /** Serves until `stop` is aborted. */
+  async run(stop: AbortSignal): Promise<void> {
+    await serve(this, stop);
+  }
+
+  /** Closes databases and state and gives the state directory free. Safe to call once. */
+  async close(): Promise<void> {
+    for (const duty of [...this.operational.values(), ...this.mirrors.values()]) await duty.close();
+    for (const peer of this.peers.values()) await peer.disconnect();
+    this.context.store.close();
+    this.#lock.release();
+  }
+}
+
+/** The member that `member` follows by the configuration. */
+function upstreamOf(configuration: Configuration, member: MemberConfiguration): string | null {
+  if (member.name === configuration.operational) return null;
+  return member.follows === FOLLOWS_OPERATIONAL ? configuration.operational : member.follows;
+}
+
+function chosen<T>(duties: ReadonlyMap<string, T>, names?: readonly string[]): T[] {
+  if (names === undefined) return [...duties.values()];
+  return names.map((name) => {
+    const duty = duties.get(name);
+    if (duty === undefined) throw unknownDatabase(name);
+    return duty;
+  });
+}
+
+function unknownDatabase(name: string): MemberError {
+  return new MemberError("DATABASE_UNKNOWN", `this member has no database ${name}`, {
+    hint: "Its databases are listed under `databases` in the configuration.",
+  });
+}
+
+async function inTurn<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await act(item));
+  return results;
+}

@@ -1,0 +1,230 @@
+/**
+ * What a mirror does for one database: take in what arrived, and integrate the journal into its own copy.
+ *
+ * Guarantee: a batch of segments becomes visible as one commit, after the copy's checksum has been found equal to the
+ * operational database's; the position, the page checksums and the mark of our own last commit then move in one
+ * transaction. What is about to be integrated is recorded first, so that after a crash the same batch, and no smaller
+ * one, is applied again: readers never see the database go back.
+ */
+import { existsSync } from "node:fs";
+import type { DatabaseRow } from "../journal/state-store.ts";
+import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
+import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
+import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import { parseClosedSignature, parseWalMark, type WalMark } from "../sqlite/wal-mark.ts";
+import { DutyErrors } from "./duty-errors.ts";
+import { Inbox } from "./inbox.ts";
+import { type Batch, intentOf, nextBatch, parseIntent } from "./integration-batch.ts";
+import type { MemberContext } from "./member-context.ts";
+import type { IntegrationResult, VerificationResult } from "./member-control.ts";
+import { mergeSegments } from "./merged-segments.ts";
+import { Serial } from "./serial.ts";
+
+const CHECKPOINT_FRAMES = 1000;
+const CHECKPOINT_RETRY_MS = 500;
+
+export class MirrorDuty {
+  readonly name: string;
+  readonly inbox: Inbox;
+  readonly #path: string;
+  readonly #context: MemberContext;
+  readonly #serial = new Serial();
+  readonly #errors: DutyErrors;
+  readonly #onStep: ((step: IntegrationStep) => void) | undefined;
+  readonly #table: PageChecksumTable;
+  #database: MirrorDatabase | null = null;
+  #checkpointAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param onStep called at every named step of integration; for fault tests. */
+  constructor(context: MemberContext, name: string, path: string, onStep?: (step: IntegrationStep) => void) {
+    this.name = name;
+    this.inbox = new Inbox(context, name);
+    this.#path = path;
+    this.#context = context;
+    this.#errors = new DutyErrors(context, name);
+    this.#onStep = onStep;
+    const row = context.store.database(name);
+    this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.integrated?.checksum);
+  }
+
+  /** Bytes of the mirror's WAL that are in use; null while the database is not open. */
+  get walBytes(): number | null {
+    return this.#database?.walBytes ?? null;
+  }
+
+  /** One turn of the service: takes in what arrived, then integrates what waits. Errors stop this database only. */
+  async poll(upstreamEnd: Txid | null): Promise<void> {
+    await this.#serial.run(async () => {
+      if (this.#errors.waiting) return;
+      try {
+        await this.inbox.scan(upstreamEnd);
+        if (this.#row()?.paused !== true) await this.#integrateAll();
+        this.#database?.checkForeignChange();
+        await this.#shortenWal();
+        this.#errors.clear();
+      } catch (error) {
+        await this.#fail(error);
+      }
+    });
+  }
+
+  /** Takes in and integrates everything that is there now. Throws what keeps it from doing so. */
+  async integrate(): Promise<IntegrationResult> {
+    return await this.#serial.run(async () => {
+      try {
+        await this.inbox.scan(null);
+        const transactions = await this.#integrateAll();
+        const position = this.#row()?.integrated ?? null;
+        return { database: this.name, transactions, position: position === null ? null : formatPosition(position) };
+      } catch (error) {
+        await this.#fail(error);
+        throw error;
+      }
+    });
+  }
+
+  /** Compares every page of the mirror with the checksum table; readers go on meanwhile. */
+  async verify(): Promise<VerificationResult> {
+    return await this.#serial.run(async () => {
+      const position = this.#row()?.integrated ?? null;
+      if (position === null) {
+        return {
+          database: this.name,
+          ok: false,
+          position: null,
+          pages: 0,
+          problems: ["no snapshot has been integrated yet"],
+        };
+      }
+      const { pages, problems } = await (await this.#opened()).verifyPages();
+      return { database: this.name, ok: problems.length === 0, position: formatPosition(position), pages, problems };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#serial.run(() => this.#close());
+  }
+
+  #nextBatch(): Batch | null {
+    return nextBatch(this.#context.store.catalogue, this.name, this.#context.epoch, this.#row());
+  }
+
+  #row(): DatabaseRow | null {
+    return this.#context.store.database(this.name);
+  }
+
+  async #integrateAll(): Promise<number> {
+    let transactions = 0;
+    for (;;) {
+      const database = this.#row()?.integrated == null ? null : await this.#opened();
+      const before = this.#row()?.integrated?.txid ?? 0n;
+      const batch = this.#nextBatch();
+      if (batch === null) return transactions;
+      if (database === null) await this.#create(batch);
+      else await this.#apply(batch, database);
+      transactions += Number(batch.last.maxTxid - before);
+      this.#context.changed();
+      await this.#shortenWal();
+    }
+  }
+
+  /** The mirror's first state: a new database file, fenced from its first moment. */
+  async #create(batch: Batch): Promise<void> {
+    using source = this.#context.journal.open(batch.last);
+    const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
+    const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
+    try {
+      await take(this.#path, run, { table: this.#table, ...proof });
+      this.#record(batch, run.pageCount, null);
+    } catch (error) {
+      this.#table.discard();
+      throw error;
+    }
+    this.#context.event("info", "MIRROR_CREATED", this.name, "the mirror begins with a snapshot", {
+      txid: batch.last.maxTxid.toString(),
+      pages: batch.last.pages,
+    });
+  }
+
+  async #apply(batch: Batch, database: MirrorDatabase): Promise<void> {
+    const sources = batch.rows.map((row) => this.#context.journal.open(row));
+    try {
+      const { run, ...proof } = mergeSegments(sources, batch.last.postApplyChecksum);
+      this.#context.store.saveDatabase(this.name, { intent: intentOf(batch, run.pageCount) });
+      const mark = batch.snapshot
+        ? await database.integrateDifference(run, proof)
+        : await database.integrate(run, proof);
+      this.#record(batch, run.pageCount, mark);
+    } catch (error) {
+      this.#table.discard();
+      throw error;
+    } finally {
+      for (const source of sources) source.close();
+    }
+  }
+
+  #record(batch: Batch, pageCount: number, mark: WalMark | null): void {
+    const { store, epoch } = this.#context;
+    const { last } = batch;
+    const integrated: Position = { epoch, txid: last.maxTxid, checksum: this.#table.checksum };
+    store.transaction(() => {
+      this.#table.flush();
+      store.saveDatabase(this.name, {
+        integrated,
+        integratedTimeMs: last.timestampMs,
+        integratedAtMs: this.#context.nowMs(),
+        pageCount,
+        mirrorMark: mark,
+        intent: null,
+      });
+    });
+    this.#table.settle();
+  }
+
+  /** The open database, opened if need be. A batch that a crash left appended but not recorded is recorded now. */
+  async #opened(): Promise<MirrorDatabase> {
+    if (this.#database !== null) return this.#database;
+    const row = this.#row();
+    const intent = parseIntent(row?.intent);
+    const database = await MirrorDatabase.open(this.#path, {
+      table: this.#table,
+      saved: parseWalMark(row?.mirrorMark),
+      closed: parseClosedSignature(row?.closedSignature),
+      intent: intent === null ? null : { pageCount: intent.pageCount, checksum: parseChecksum(intent.checksum ?? "") },
+      onStep: this.#onStep,
+    });
+    this.#database = database;
+    const begun = intent === null ? null : this.#nextBatch();
+    if (database.opened === "adopted" && begun !== null) this.#record(begun, this.#table.pageCount, database.mark);
+    return database;
+  }
+
+  async #shortenWal(): Promise<void> {
+    const database = this.#database;
+    const nowMs = this.#context.nowMs();
+    if (database === null || database.walFrames < CHECKPOINT_FRAMES || nowMs < this.#checkpointAtMs) return;
+    if (database.checkpoint() !== "truncated") this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
+  }
+
+  /** Closes the database, so that the next attempt begins with a look at what is there now, without trusting any of it. */
+  async #fail(error: unknown): Promise<void> {
+    const database = this.#database;
+    this.#database = null;
+    await database?.close();
+    this.#context.store.saveDatabase(this.name, { closedSignature: null });
+    this.#errors.report(error);
+  }
+
+  async #close(): Promise<void> {
+    const database = this.#database;
+    if (database === null) return;
+    try {
+      database.checkForeignChange();
+    } catch (error) {
+      await this.#fail(error);
+      return;
+    }
+    this.#database = null;
+    this.#context.store.saveDatabase(this.name, { closedSignature: await database.close() });
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Another member as this one sees it: its mailbox, and what its status document said last.
+ *
+ * Whether a peer is alive is judged by this machine's clock alone: its heartbeat has moved within the last
+ * {@link HEARTBEAT_LIMIT_MS}. Two machines' clocks are never compared.
+ */
+import type { MemberConfiguration } from "../config/configuration.ts";
+import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
+import { openTransport } from "../transport/open-transport.ts";
+import type { Transport } from "../transport/transport.ts";
+
+/** Five heartbeats of 2 s. */
+const HEARTBEAT_LIMIT_MS = 10_000;
+const STATUS_MAX_BYTES = 4 * 1024 * 1024;
+
+export const STATUS_FILE = "status.json";
+
+export class Peer {
+  readonly member: MemberConfiguration;
+  readonly #nowMs: () => number;
+  #transport: Transport | null = null;
+  #status: MemberStatus | null = null;
+  #heartbeatMovedAtMs: number | null = null;
+  /** The heartbeat seen at the first look proves nothing: the file may be old. */
+  #firstHeartbeat: string | null = null;
+
+  constructor(member: MemberConfiguration, nowMs: () => number) {
+    this.member = member;
+    this.#nowMs = nowMs;
+  }
+
+  /** What the peer published last, however old; null when nothing was ever read. */
+  get status(): MemberStatus | null {
+    return this.#status;
+  }
+
+  /** When its heartbeat was last seen to move, by this machine's clock. */
+  get heartbeatMovedAtMs(): number | null {
+    return this.#heartbeatMovedAtMs;
+  }
+
+  get alive(): boolean {
+    return this.#heartbeatMovedAtMs !== null && this.#nowMs() - this.#heartbeatMovedAtMs < HEARTBEAT_LIMIT_MS;
+  }
+
+  /** The connection to the mailbox, opened at the first use. */
+  transport(): Transport {
+    this.#transport ??= openTransport(this.member.mailbox);
+    return this.#transport;
+  }
+
+  /** Reads the status document anew. Throws TransportError when the mailbox cannot be read. */
+  async refresh(): Promise<void> {
+    const bytes = await this.transport().read(STATUS_FILE, { maxBytes: STATUS_MAX_BYTES });
+    const status = bytes === null ? null : parseMemberStatus(Buffer.from(bytes).toString("utf8"));
+    if (status === null || status.member !== this.member.name) return;
+    if (this.#firstHeartbeat === null) this.#firstHeartbeat = status.heartbeat;
+    else if (status.heartbeat !== this.#status?.heartbeat) this.#heartbeatMovedAtMs = this.#nowMs();
+    this.#status = status;
+  }
+
+  /** Drops the connection, so that the next use makes a new one. */
+  async disconnect(): Promise<void> {
+    const transport = this.#transport;
+    this.#transport = null;
+    await transport?.close();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The daemon's loops: each watches one thing and stops within a turn when told to.
+ *
+ * A loop that fails for a reason that no duty has caught ends the service: better a daemon that its supervisor starts
+ * again than one that runs with a part missing.
+ */
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { watch } from "chokidar";
+import { schedule } from "node-cron";
+import { writeFileAtomically } from "../durable-files.ts";
+import { parseTxid } from "../ltx/position.ts";
+import { startControlServer } from "./control-server.ts";
+import type { Member } from "./member.ts";
+import type { MirrorDuty } from "./mirror-duty.ts";
+import type { OperationalDuty } from "./operational-duty.ts";
+import { type Peer, STATUS_FILE } from "./peer.ts";
+import { Signal } from "./signal.ts";
+
+const HEARTBEAT_MS = 2_000;
+/** Status changes with every segment; it is written at most this often. */
+const STATUS_SPACING_MS = 100;
+const PEER_INTERVAL_MS = 2_000;
+/** The upstream is looked at more often, because the lag that status shows depends on it. */
+const UPSTREAM_INTERVAL_MS = 500;
+/** The inbox is looked into this often even when the watcher says nothing. */
+const SCAN_INTERVAL_MS = 1_000;
+/** Between scheduled rotations the database is still looked after this often. */
+const ATTEND_INTERVAL_MS = 1_000;
+
+/** Serves until `stop` is aborted; everything that was begun is finished or undone when this resolves. */
+export async function serve(member: Member, stop: AbortSignal): Promise<void> {
+  const { self, logger } = member.context;
+  const halt = new AbortController();
+  const until = AbortSignal.any([stop, halt.signal]);
+  const control = await startControlServer(join(self.state, "control.sock"), member);
+  member.running = true;
+  logger.info({ member: self.name, role: member.role, epoch: member.context.epoch }, "serving");
+  try {
+    const loops = [publishStatus(member, until), ...peerLoops(member, until), ...dutyLoops(member, until)];
+    await Promise.all(loops.map((loop) => loop.catch((error: unknown) => stopAll(halt, error))));
+  } finally {
+    member.running = false;
+    await control.close();
+    writeStatus(member);
+    logger.info({ member: self.name }, "stopped");
+  }
+  if (!stop.aborted) throw halt.signal.reason;
+}
+
+function stopAll(halt: AbortController, error: unknown): void {
+  if (!halt.signal.aborted) halt.abort(error);
+}
+
+function peerLoops(member: Member, stop: AbortSignal): Promise<void>[] {
+  const shipping = [...member.shippers.values()].map((shipper) => shipper.run(stop));
+  const observing = [...member.peers.values()]
+    .filter((peer) => !member.shippers.has(peer.member.name))
+    .map((peer) => observe(member, peer, stop));
+  return [...shipping, ...observing];
+}
+
+function dutyLoops(member: Member, stop: AbortSignal): Promise<void>[] {
+  const rotating = [...member.operational.values()].map((duty) => rotateLoop(member, duty, stop));
+  const integrating = [...member.mirrors.values()].map((duty) => integrateLoop(member, duty, stop));
+  return [...rotating, ...integrating];
+}
+
+async function rotateLoop(member: Member, duty: OperationalDuty, stop: AbortSignal): Promise<void> {
+  const { rotate, minIntervalMs } = member.context.configuration.journal;
+  if (rotate.kind === "continuous") {
+    while (!stop.aborted) {
+      await duty.poll({ rotate: true });
+      await pause(minIntervalMs, stop);
+    }
+    return;
+  }
+  const due = new Signal();
+  let rotateNow = true;
+  const task = schedule(rotate.expression, () => {
+    rotateNow = true;
+    due.set();
+  });
+  try {
+    while (!stop.aborted) {
+      const turn = { rotate: rotateNow };
+      rotateNow = false;
+      await duty.poll(turn);
+      await due.wait(ATTEND_INTERVAL_MS, stop);
+    }
+  } finally {
+    await task.destroy();
+  }
+}
+
+async function integrateLoop(member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
+  const arrived = new Signal();
+  const watcher = watch(duty.inbox.directory, { ignoreInitial: true, depth: 0, ignored: /\/\.[^/]*$/ });
+  watcher.on("add", () => arrived.set());
+  watcher.on("error", (error) =>
+    member.context.logger.warn({ err: error }, "the inbox's watcher failed; scanning goes on"),
+  );
+  try {
+    while (!stop.aborted) {
+      const end = member.upstream?.status?.databases[duty.name]?.received?.txid ?? null;
+      await duty.poll(end === null ? null : parseTxid(end));
+      await arrived.wait(SCAN_INTERVAL_MS, stop);
+    }
+  } finally {
+    await watcher.close();
+  }
+}
+
+/** Keeps what is known of a peer fresh; a peer that cannot be read now is simply read again later. */
+async function observe(member: Member, peer: Peer, stop: AbortSignal): Promise<void> {
+  const intervalMs = peer === member.upstream ? UPSTREAM_INTERVAL_MS : PEER_INTERVAL_MS;
+  while (!stop.aborted) {
+    const before = peer.status?.heartbeat;
+    await peer.refresh().catch(() => peer.disconnect());
+    if (peer === member.upstream && peer.status?.heartbeat !== before) member.statusChanged.set();
+    await pause(intervalMs, stop);
+  }
+}
+
+async function publishStatus(member: Member, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    writeStatus(member);
+    await pause(STATUS_SPACING_MS, stop);
+    await member.statusChanged.wait(HEARTBEAT_MS - STATUS_SPACING_MS, stop);
+  }
+}
+
+/** A mailbox that cannot be written to (a full disk, a directory that is not mounted) must not stop capture or integration. */
+function writeStatus(member: Member): void {
+  const path = join(member.context.self.directory, STATUS_FILE);
+  try {
+    writeFileAtomically(path, `${JSON.stringify(member.ownStatus())}\n`);
+  } catch (error) {
+    member.context.logger.error({ err: error, path }, "the status document cannot be written");
+  }
+}
+
+async function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal: stop }).catch(() => undefined);
+}

@@ -1,0 +1,201 @@
+/**
+ * Ships this member's journal to one follower: every database from the follower's own position, oldest segment first.
+ *
+ * Guarantee: at least once. What was shipped is remembered, but the follower's receipt decides: when it asks for
+ * something again, shipping starts over from there. A follower that is away delays nobody else, because every follower has a shipper of its own.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Journal } from "../journal/journal.ts";
+import type { SegmentRow } from "../journal/segment-catalogue.ts";
+import { formatEpoch, formatSegmentName } from "../journal/segment-name.ts";
+import type { StateStore } from "../journal/state-store.ts";
+import { formatTxid, parseTxid, type Txid } from "../ltx/position.ts";
+import type { FollowerStatus } from "../status/member-status.ts";
+import { errorView } from "./error-view.ts";
+import type { MemberContext } from "./member-context.ts";
+import type { Peer } from "./peer.ts";
+import { Signal } from "./signal.ts";
+
+/** How often a follower's receipt is read while nothing else happens. */
+const RECEIPT_INTERVAL_MS = 1_000;
+/** A follower may ask again for something that is on its way; only a wish that lasts this long is taken at its word. */
+const WISH_PATIENCE_MS = 3_000;
+const BACKOFF_MAX_MS = 30_000;
+/** Segments of one database that are shipped before the next database has its turn. */
+const TURN_SEGMENTS = 200;
+
+interface Progress {
+  /** Everything up to here has been put into the follower's inbox; 0 when a snapshot is needed first. */
+  shipped: Txid;
+  wish: { readonly txid: Txid; readonly sinceMs: number } | null;
+}
+
+export class Shipper {
+  readonly #context: MemberContext;
+  readonly #peer: Peer;
+  readonly #databases: readonly string[];
+  readonly #progress = new Map<string, Progress>();
+  readonly #work = new Signal();
+  #error: FollowerStatus["error"] = null;
+  #receiptReadAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param databases those that both this member and the follower hold. */
+  constructor(context: MemberContext, peer: Peer, databases: readonly string[]) {
+    this.#context = context;
+    this.#peer = peer;
+    this.#databases = databases;
+  }
+
+  get #store(): StateStore {
+    return this.#context.store;
+  }
+
+  get #journal(): Journal {
+    return this.#context.journal;
+  }
+
+  /** There may be something new to ship. */
+  wake(): void {
+    this.#work.set();
+  }
+
+  /** Ships until `stop` is aborted; errors are reported in {@link view} and answered by waiting longer, 30 s at most. */
+  async run(stop: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!stop.aborted) {
+      try {
+        const more = await this.#round(stop);
+        failures = 0;
+        this.#report(null);
+        if (!more) await this.#work.wait(RECEIPT_INTERVAL_MS, stop);
+      } catch (error) {
+        if (stop.aborted) break;
+        this.#report(error);
+        await this.#peer.disconnect().catch(() => undefined);
+        await delay(Math.min(BACKOFF_MAX_MS, 500 * 2 ** failures++), undefined, { signal: stop }).catch(
+          () => undefined,
+        );
+      }
+    }
+    await this.#peer.disconnect().catch(() => undefined);
+  }
+
+  /** One pass over all databases. True when something was left for the next pass. */
+  async #round(stop: AbortSignal): Promise<boolean> {
+    const { nowMs } = this.#context;
+    if (nowMs() - this.#receiptReadAtMs >= RECEIPT_INTERVAL_MS) {
+      await this.#peer.refresh();
+      this.#receiptReadAtMs = nowMs();
+      for (const database of this.#databases) this.#readReceipt(database);
+    }
+    let more = false;
+    for (const database of this.#databases) {
+      if (stop.aborted) return false;
+      more = (await this.#shipDatabase(database, stop)) || more;
+    }
+    return more;
+  }
+
+  #readReceipt(database: string): void {
+    const progress = this.#progressOf(database);
+    const receipt = this.#peer.status?.databases[database];
+    if (receipt === undefined || !this.#peer.alive) return;
+    const received = receipt.received === null ? null : parseTxid(receipt.received.txid);
+    if (received !== null && received > progress.shipped) progress.shipped = received;
+
+    const wish = receipt.wants === null ? null : parseTxid(receipt.wants.txid);
+    if (wish === null || wish > progress.shipped) {
+      progress.wish = null;
+    } else if (progress.wish?.txid !== wish) {
+      progress.wish = { txid: wish, sinceMs: this.#context.nowMs() };
+    } else if (this.#context.nowMs() - progress.wish.sinceMs >= WISH_PATIENCE_MS) {
+      this.#context.logger.warn(
+        { follower: this.#peer.member.name, database, from: formatTxid(wish) },
+        "shipping again",
+      );
+      progress.shipped = (wish - 1n) as Txid;
+      progress.wish = null;
+    }
+  }
+
+  #progressOf(database: string): Progress {
+    const known = this.#progress.get(database);
+    if (known !== undefined) return known;
+    const fresh: Progress = {
+      shipped: this.#store.shipment(this.#peer.member.name, database)?.txid ?? (0n as Txid),
+      wish: null,
+    };
+    this.#progress.set(database, fresh);
+    return fresh;
+  }
+
+  async #shipDatabase(database: string, stop: AbortSignal): Promise<boolean> {
+    const progress = this.#progressOf(database);
+    const rows = this.#due(database, progress.shipped);
+    for (const row of rows) {
+      if (stop.aborted) return false;
+      await this.#peer.transport().put(this.#journal.path(row), inboxName(row), { signal: stop });
+      progress.shipped = row.maxTxid;
+    }
+    if (rows.length === 0) return false;
+    const { epoch, txid } = { epoch: this.#context.epoch, txid: progress.shipped };
+    this.#store.saveShipment(this.#peer.member.name, database, { epoch, txid, atMs: this.#context.nowMs() });
+    this.#context.changed();
+    return rows.length >= TURN_SEGMENTS;
+  }
+
+  /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
+  #due(database: string, shipped: Txid): SegmentRow[] {
+    const { epoch } = this.#context;
+    const after = (txid: Txid) =>
+      this.#store.segments(database, { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS });
+    const segments = after(shipped);
+    const [first] = segments;
+    if (shipped > 0n && (first === undefined || first.minTxid <= shipped + 1n)) return segments;
+    const snapshot = this.#store.latestSnapshot(database, epoch);
+    return snapshot === null || snapshot.maxTxid <= shipped ? [] : [snapshot, ...after(snapshot.maxTxid)];
+  }
+
+  #report(error: unknown): void {
+    const view = error === null ? null : errorView(error, this.#context.nowMs());
+    if (view?.code === this.#error?.code) return;
+    const follower = this.#peer.member.name;
+    if (view === null) this.#context.event("info", "FOLLOWER_REACHED", null, `${follower} can be reached again`);
+    else this.#context.event("error", view.code, null, `cannot ship to ${follower}: ${view.message}`);
+    this.#error = view;
+    this.#context.changed();
+  }
+
+  /** What `status` shows of this follower. */
+  view(): FollowerStatus {
+    const databases: FollowerStatus["databases"] = {};
+    for (const database of this.#databases) {
+      const receipt = this.#peer.status?.databases[database];
+      const integrated = receipt?.integrated?.txid ?? null;
+      const end = this.#store.database(database)?.received?.txid ?? null;
+      databases[database] = {
+        shipped: formatTxid(this.#progressOf(database).shipped),
+        received: receipt?.received?.txid ?? null,
+        integrated,
+        lagTransactions: integrated === null || end === null ? null : Number(end - BigInt(`0x${integrated}`)),
+      };
+    }
+    const movedAtMs = this.#peer.heartbeatMovedAtMs;
+    return {
+      reachable: this.#peer.alive,
+      heartbeat: movedAtMs === null ? null : new Date(movedAtMs).toISOString(),
+      error: this.#error,
+      databases,
+    };
+  }
+}
+
+/** Where a segment goes in a follower's mailbox. */
+function inboxName(row: SegmentRow): string {
+  return `${inboxDirectory(row.database, row.epoch)}/${formatSegmentName(row)}`;
+}
+
+/** The directory of a mailbox for one database's segments. */
+export function inboxDirectory(database: string, epoch: number): string {
+  return `inbox/${database}/${formatEpoch(epoch)}`;
+}

@@ -1,0 +1,106 @@
+/** Puts together what this member says of itself in `status.json`. */
+import type { DatabaseRow } from "../journal/state-store.ts";
+import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
+import {
+  type DatabaseStatus,
+  type FollowerStatus,
+  type MemberRole,
+  type MemberState,
+  type MemberStatus,
+  type PositionView,
+  STATUS_VERSION,
+} from "../status/member-status.ts";
+import type { MemberContext } from "./member-context.ts";
+import type { Peer } from "./peer.ts";
+
+/** What only the running duty of a database knows. */
+export interface DutyFacts {
+  readonly fenced: boolean;
+  readonly walBytes: number | null;
+  readonly wants: Txid | null;
+}
+
+export interface StatusParts {
+  readonly role: MemberRole;
+  readonly duties: ReadonlyMap<string, DutyFacts>;
+  readonly followers: ReadonlyMap<string, FollowerStatus>;
+  /** Whom this member follows; null on the operational member. */
+  readonly upstream: Peer | null;
+}
+
+export function buildStatus(context: MemberContext, parts: StatusParts): MemberStatus {
+  const databases: Record<string, DatabaseStatus> = {};
+  for (const [name, facts] of parts.duties) {
+    databases[name] = databaseStatus(context.store.database(name), facts, parts, name);
+  }
+  return {
+    version: STATUS_VERSION,
+    mirror: context.configuration.mirror,
+    member: context.self.name,
+    role: parts.role,
+    type: context.self.type,
+    state: memberState(parts, Object.values(databases)),
+    follows: parts.upstream?.member.name ?? null,
+    epoch: context.epoch,
+    heartbeat: new Date(context.nowMs()).toISOString(),
+    reachable: true,
+    databases,
+    followers: Object.fromEntries(parts.followers),
+  };
+}
+
+function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: StatusParts, name: string): DatabaseStatus {
+  const received = positionView(row?.received ?? null, row?.receivedTimeMs ?? null);
+  const integrated = positionView(row?.integrated ?? null, row?.integratedTimeMs ?? null);
+  const announced = parts.upstream?.status?.databases[name]?.operational ?? null;
+  const operational = parts.role === "operational" ? received : newest(announced, received);
+  return {
+    operational,
+    received,
+    integrated,
+    ...lag(operational, integrated),
+    paused: row?.paused ?? false,
+    fenced: facts.fenced,
+    pageSize: row?.pageSize ?? null,
+    pageCount: row?.pageCount ?? null,
+    walBytes: facts.walBytes,
+    wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
+    error: row?.error ?? null,
+  };
+}
+
+function positionView(position: Position | null, timeMs: number | null): PositionView | null {
+  if (position === null) return null;
+  return {
+    epoch: position.epoch,
+    txid: formatTxid(position.txid),
+    checksum: formatChecksum(position.checksum),
+    time: timeMs === null ? null : new Date(timeMs).toISOString(),
+  };
+}
+
+/** What a mirror has received may be newer than what its upstream last said. */
+function newest(a: PositionView | null, b: PositionView | null): PositionView | null {
+  if (a === null || b === null) return a ?? b;
+  return BigInt(`0x${a.txid}`) >= BigInt(`0x${b.txid}`) ? a : b;
+}
+
+/** Both times are the operational member's, so the lag in seconds is measured on one clock. */
+function lag(end: PositionView | null, integrated: PositionView | null) {
+  if (end === null || integrated === null) return { lagTransactions: null, lagSeconds: null };
+  const lagTransactions = Number(BigInt(`0x${end.txid}`) - BigInt(`0x${integrated.txid}`));
+  if (lagTransactions === 0) return { lagTransactions, lagSeconds: 0 };
+  const [endMs, integratedMs] = [Date.parse(end.time ?? ""), Date.parse(integrated.time ?? "")];
+  const lagSeconds = Number.isNaN(endMs - integratedMs) ? null : Math.max(0, (endMs - integratedMs) / 1000);
+  return { lagTransactions, lagSeconds };
+}
+
+function memberState(parts: StatusParts, databases: readonly DatabaseStatus[]): MemberState {
+  if (parts.role === "operational") {
+    return databases.length > 0 && databases.every((database) => database.fenced) ? "fenced" : "operational";
+  }
+  if (databases.some((database) => database.error?.code.startsWith("MIRROR_"))) return "inconsistent";
+  if (databases.some((database) => database.paused)) return "paused";
+  if (parts.upstream === null || !parts.upstream.alive) return "waiting";
+  return databases.every((database) => database.lagTransactions === 0) ? "connected" : "synchronizing";
+}
