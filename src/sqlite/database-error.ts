@@ -19,11 +19,11 @@ type CaptureErrorCode = "WAL_GAP";
 
 /** What only the integrating side meets. */
 type MirrorErrorCode =
-  | "MIRROR_FOREIGN_COMMIT"
-  | "MIRROR_CHECKSUM"
-  | "MIRROR_POSITION"
-  | "MIRROR_UNSUPPORTED"
-  | "MIRROR_DISK_LIMIT";
+  | "PLATFORM_UNSUPPORTED"
+  | "DATABASE_EXISTS"
+  | "CHANGE_INVALID"
+  | "INTEGRATION_CHECKSUM"
+  | "MIRROR_INCONSISTENT";
 
 export type DatabaseErrorCode = FileErrorCode | CaptureErrorCode | MirrorErrorCode;
 
