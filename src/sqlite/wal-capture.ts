@@ -148,14 +148,14 @@ export class WalCapture {
   }
 
   #scan(state: WalIndexState, limits: CaptureLimits): ScannedCommits | { kind: "broken"; reason: string } | null {
-    if (!sameGeneration(state, this.#position)) {
-      if (!this.#mayFollowRestart())
-        return { kind: "broken", reason: "the WAL was restarted before all of it was read" };
-      if (state.maxFrame === 0) return null;
-      const start = startOf(state, this.#wal);
-      if (start.checksum1 === 0 && start.checksum2 === 0)
-        return { kind: "broken", reason: "the WAL has no valid header" };
-      this.#position = start;
+    const restarted = !sameGeneration(state, this.#position);
+    if (restarted && !this.#mayFollowRestart()) {
+      return { kind: "broken", reason: "the WAL was restarted before all of it was read" };
+    }
+    if (state.maxFrame === 0 && (restarted || this.#position.frame === 0)) return null;
+    if (restarted || isUnknownStart(this.#position)) {
+      this.#position = startOf(state, this.#wal);
+      if (isUnknownStart(this.#position)) return { kind: "broken", reason: "the WAL has no valid header" };
     }
     const { frame } = this.#position;
     const end = positionOf(state, this.#wal);
@@ -208,6 +208,11 @@ export class WalCapture {
       hint: "Nothing is lost: a resync segment with the pages that differ bridges the gap.",
     });
   }
+}
+
+/** The start of a generation whose WAL header was not written yet. */
+function isUnknownStart(position: WalPosition): boolean {
+  return position.frame === 0 && position.checksum1 === 0 && position.checksum2 === 0;
 }
 
 function scanLimits(state: WalIndexState, limits: CaptureLimits): ScanLimits {
