@@ -15,6 +15,7 @@ import { Journal } from "../../src/journal/journal.ts";
 import { StateStore } from "../../src/journal/state-store.ts";
 import { toTxid } from "../../src/ltx/position.ts";
 import { startChild } from "../support/child-process.ts";
+import { mountSmallFileSystem } from "../support/small-file-system.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { thrownBy } from "../support/thrown.ts";
 import { segmentRow, snapshotRow } from "./segment-rows.ts";
@@ -208,6 +209,24 @@ test("a directory in a file's way is told as an error of the journal", () => {
   expect(thrownBy(() => writer.commit())).toMatchObject({ code: "JOURNAL_IO", path: journal.path(ROW) });
   writer.abort();
   expect(readdirSync(dirname(journal.path(ROW)))).toEqual(["0000000000000002-0000000000000002.ltx"]);
+});
+
+test("a segment that does not fit leaves nothing, and can be cut again", () => {
+  const mounted = mountSmallFileSystem(2 * 1024 * 1024);
+  if (mounted === null) return;
+  const { store } = newJournal();
+  const journal = new Journal(mounted.path, store.catalogue);
+  const writer = journal.create(ROW);
+  const bytes = new Uint8Array(1024 * 1024);
+  const fill = () => {
+    for (let i = 0; i < 4; i++) writer.write(bytes);
+    writer.commit();
+  };
+  expect(thrownBy(fill)).toMatchObject({ code: "JOURNAL_FULL", path: journal.path(ROW), hint: expect.any(String) });
+  writer.abort();
+  expect(readdirSync(dirname(journal.path(ROW)))).toEqual([]);
+  write(journal, ROW, bytes);
+  expect(journal.exists(ROW)).toBe(true);
 });
 
 test("a writer that is killed leaves a part file only, which the next start removes", async () => {

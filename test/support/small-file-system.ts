@@ -1,0 +1,28 @@
+/** A file system of a given size, to fill or to make read-only. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { onTestFinished } from "vitest";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+export interface SmallFileSystem {
+  readonly path: string;
+  makeReadOnly(): void;
+}
+
+/** Mounts one until the running test has finished; null where this user may not mount, which is said on standard error. */
+export function mountSmallFileSystem(bytes: number): SmallFileSystem | null {
+  const path = temporaryDirectory();
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path], { encoding: "utf8" });
+  if (mounted.status !== 0) {
+    process.stderr.write(`not tried, because only root may mount: ${mounted.stderr ?? mounted.error?.message}\n`);
+    return null;
+  }
+  onTestFinished(() => {
+    execFileSync("umount", [path]);
+  });
+  return {
+    path,
+    makeReadOnly: () => {
+      execFileSync("mount", ["-o", "remount,ro", path]);
+    },
+  };
+}
