@@ -168,6 +168,19 @@ test("SEGMENT_DATABASE_CHECKSUM: a snapshot whose pages are not the database tha
   expect(refusalWith(snapshot, { postApplyChecksum: CHECKSUM_FLAG | 1n })).toBe("SEGMENT_DATABASE_CHECKSUM");
 });
 
+test("a small file that claims to be huge costs no memory", () => {
+  const claims = [
+    assemble({ ...snapshot, header: encodeHeader(snapshotHeaderOf({ pageSize: 65_536, commit: 0xffff_fffe })) }),
+    assemble({ ...change, frames: [{ ...two, size: 0xffff_ffff }] }),
+    assemble({ ...change, indexSize: 0x7fff_ffff_ffff_ffffn }),
+  ];
+  for (const bytes of claims) {
+    const before = process.memoryUsage().arrayBuffers;
+    expect(verdict(bytes)).not.toBe("none");
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(512 * 1024);
+  }
+});
+
 test("an error names the file and the byte", () => {
   const bytes = assemble({ ...change, trailing: Uint8Array.of(1, 2) });
   const memory = new MemorySource(bytes);
