@@ -22,6 +22,7 @@ import { errnoOf } from "../errno.ts";
 import { sameFileContents } from "../file-contents.ts";
 import type { Txid } from "../ltx/position.ts";
 import { type ChainProblem, checkChain } from "./chain-check.ts";
+import { EndMarks } from "./end-mark.ts";
 import { FileSource } from "./file-source.ts";
 import { JournalError, journalError } from "./journal-error.ts";
 import type { SegmentCatalogue } from "./segment-catalogue.ts";
@@ -42,10 +43,12 @@ const KINDS: readonly SegmentKind[] = ["segment", "snapshot"];
 export class Journal {
   readonly directory: string;
   readonly #catalogue: SegmentCatalogue;
+  readonly #endMarks: EndMarks;
 
   constructor(directory: string, catalogue: SegmentCatalogue) {
     this.directory = directory;
     this.#catalogue = catalogue;
+    this.#endMarks = new EndMarks(directory, catalogue);
   }
 
   /** Where a segment's file is, or would be. @throws JournalError JOURNAL_NAME_INVALID. */
@@ -129,6 +132,11 @@ export class Journal {
     await makeDirectoryAsync(dirname(path));
     await moveDurably(source, path);
     return "adopted";
+  }
+
+  /** Tells Litestream where a database's journal ends (see end-mark.ts). Call it when that end has moved, and at the start. */
+  markEnd(database: string): void {
+    this.#endMarks.move(database);
   }
 
   /** Whether the catalogued segments of a database follow one another and have their files; see chain-check.ts. */

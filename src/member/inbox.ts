@@ -126,7 +126,7 @@ export class Inbox {
         pageSize: header.pageSize,
       });
     });
-    this.#context.journalGrew();
+    this.#context.journalGrew(this.#database);
     return true;
   }
 

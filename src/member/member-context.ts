@@ -17,8 +17,8 @@ export interface MemberContext {
   nowMs(): number;
   /** Something that status shows has changed: the status document is written again soon. */
   changed(): void;
-  /** There are new segments in the journal. */
-  journalGrew(): void;
+  /** There are new segments in a database's journal. */
+  journalGrew(database: string): void;
   /** Keeps an event in the state database and logs it. */
   event(
     level: EventLevel,

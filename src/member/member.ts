@@ -97,7 +97,8 @@ export class Member implements MemberControl {
       logger,
       nowMs,
       changed: () => this.statusChanged.set(),
-      journalGrew: () => {
+      journalGrew: (database) => {
+        this.context.journal.markEnd(database);
         for (const shipper of this.shippers.values()) shipper.wake();
         this.statusChanged.set();
       },

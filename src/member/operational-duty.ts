@@ -271,7 +271,7 @@ export class OperationalDuty {
         });
       });
       this.#table.settle();
-      this.#context.journalGrew();
+      this.#context.journalGrew(this.name);
       return cut;
     } catch (error) {
       this.#table.discard();

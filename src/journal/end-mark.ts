@@ -1,0 +1,73 @@
+/**
+ * The end mark: an empty segment without checksums, one transaction beyond the journal's end, beside the segments.
+ *
+ * Litestream's restore merges all files of a replica into one that has no database checksum, and refuses to do so when the
+ * last of them has one (measured with its releases 0.5.0 to 0.5.18). Ours all have; with the mark as the last file
+ * `litestream restore` works on the directory. It is no part of the journal: the catalogue does not know it, it is never
+ * shipped, and the next segment replaces it, often under the very same name. Losing it loses nothing.
+ */
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { removeFile } from "../durable-files.ts";
+import { decodeHeader, HEADER_FLAG_NO_CHECKSUM, HEADER_SIZE, type SegmentHeader } from "../ltx/header.ts";
+import { NO_CHECKSUM, toTxid } from "../ltx/position.ts";
+import { SegmentEncoder } from "../ltx/segment-encoder.ts";
+import { FileSource } from "./file-source.ts";
+import type { SegmentCatalogue } from "./segment-catalogue.ts";
+import { formatSegmentPath, type SegmentRef } from "./segment-name.ts";
+
+/** Keeps the end marks of a journal directory. */
+export class EndMarks {
+  readonly #directory: string;
+  readonly #catalogue: SegmentCatalogue;
+  /** By database: the mark that was written last. */
+  readonly #marks = new Map<string, SegmentRef>();
+
+  constructor(directory: string, catalogue: SegmentCatalogue) {
+    this.#directory = directory;
+    this.#catalogue = catalogue;
+  }
+
+  /** Moves a database's mark to the end of its journal; without a journal it does nothing. */
+  move(database: string): void {
+    const last = this.#catalogue.last(database);
+    if (last === null) return;
+    const txid = toTxid(last.maxTxid + 1n);
+    const mark: SegmentRef = { database, epoch: last.epoch, kind: "segment", minTxid: txid, maxTxid: txid };
+    const path = this.#path(mark);
+    const part = join(dirname(path), `.${basename(path)}.part`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(part, encodeMark(readHeader(this.#path(last)), mark));
+    renameSync(part, path);
+    const former = this.#marks.get(database);
+    this.#marks.set(database, mark);
+    if (former === undefined || former.maxTxid === txid) return;
+    // A segment of one transaction takes the very name of the mark before it: then that file is the journal's now.
+    if (this.#catalogue.get(former) === null) removeFile(this.#path(former));
+  }
+
+  #path(ref: SegmentRef): string {
+    return join(this.#directory, formatSegmentPath(ref));
+  }
+}
+
+function readHeader(path: string): SegmentHeader {
+  using source = new FileSource(path);
+  const bytes = new Uint8Array(HEADER_SIZE);
+  source.read(bytes, 0);
+  return decodeHeader(bytes);
+}
+
+function encodeMark(last: SegmentHeader, mark: SegmentRef): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const header: SegmentHeader = {
+    ...last,
+    flags: HEADER_FLAG_NO_CHECKSUM,
+    minTxid: mark.minTxid,
+    maxTxid: mark.maxTxid,
+    preApplyChecksum: NO_CHECKSUM,
+  };
+  const encoder = new SegmentEncoder({ write: (bytes) => parts.push(bytes.slice()) }, header);
+  encoder.finish(NO_CHECKSUM);
+  return Buffer.concat(parts);
+}

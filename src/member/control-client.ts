@@ -1,0 +1,133 @@
+/** A command's end of the control socket. Calls may take as long as the daemon needs: there is no time limit. */
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
+import type { z } from "zod";
+import { errnoOf, messageOf } from "../errno.ts";
+import type { ErrorDetails } from "../errors.ts";
+import { ControlError, DaemonError } from "./control-error.ts";
+import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
+import type { MemberControl, SegmentFilter } from "./member-control.ts";
+
+/**
+ * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
+ * @throws ControlError CONTROL_DENIED when the socket is another user's.
+ */
+export async function connectControl(socketPath: string): Promise<MemberControl | null> {
+  // No daemon can listen on such a path.
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) return null;
+  const socket = connect({ path: socketPath });
+  try {
+    await once(socket, "connect");
+    return new ControlClient(socketPath);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ECONNREFUSED" || errno === "ENOENT" || errno === "ENOTDIR") return null;
+    throw new ControlError("CONTROL_DENIED", `the daemon cannot be asked: ${messageOf(error)}`, {
+      path: socketPath,
+      hint: "run this command as the user that the daemon runs as",
+      cause: error,
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+class ControlClient implements MemberControl {
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  status() {
+    return this.#call("status", {}, controlSchemas.results.status);
+  }
+
+  rotate(databases?: readonly string[]) {
+    return this.#call("rotate", { databases }, controlSchemas.results.rotate);
+  }
+
+  integrate(databases?: readonly string[]) {
+    return this.#call("integrate", { databases }, controlSchemas.results.integrate);
+  }
+
+  fence(databases?: readonly string[]) {
+    return this.#call("fence", { databases }, controlSchemas.results.fence);
+  }
+
+  unfence(databases?: readonly string[]) {
+    return this.#call("unfence", { databases }, controlSchemas.results.unfence);
+  }
+
+  verify(databases?: readonly string[]) {
+    return this.#call("verify", { databases }, controlSchemas.results.verify);
+  }
+
+  segments(filter: SegmentFilter) {
+    return this.#call("segments", filter, controlSchemas.results.segments);
+  }
+
+  async #call<T>(method: keyof MemberControl, body: object, schema: z.ZodType<T>): Promise<T> {
+    const { ok, text } = await this.#post(`/${method}`, JSON.stringify(body));
+    const value = parseJson(text);
+    if (!ok) throw this.#revive(value);
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw this.#notUnderstood(`the daemon's answer to ${method} is not understood`);
+  }
+
+  async #post(path: string, body: string): Promise<{ ok: boolean; text: string }> {
+    try {
+      const outgoing = request({
+        socketPath: this.#socketPath,
+        path,
+        method: "POST",
+        agent: false,
+        headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
+      });
+      const response = new Promise<IncomingMessage>((resolve, reject) => {
+        outgoing.once("response", resolve).once("error", reject);
+      });
+      outgoing.end(body);
+      const incoming = await response;
+      return { ok: incoming.statusCode === 200, text: await readText(incoming) };
+    } catch (error) {
+      throw new ControlError("CONTROL_LOST", `the daemon ended before it had answered: ${messageOf(error)}`, {
+        path: this.#socketPath,
+        hint: "look into the daemon's log; the command can be run again",
+        cause: error,
+      });
+    }
+  }
+
+  #revive(value: unknown): ControlError | DaemonError {
+    const parsed = errorBodySchema.safeParse(value);
+    if (!parsed.success) return this.#notUnderstood("the daemon's error is not understood");
+    const { code, message, hint, path } = parsed.data;
+    const details: ErrorDetails = { ...(hint === null ? {} : { hint }), ...(path === null ? {} : { path }) };
+    return new DaemonError(code, message, details);
+  }
+
+  #notUnderstood(message: string): ControlError {
+    return new ControlError("CONTROL_PROTOCOL", message, {
+      path: this.#socketPath,
+      hint: "daemon and command are of different versions: restart the daemon",
+    });
+  }
+}
+
+async function readText(incoming: IncomingMessage): Promise<string> {
+  incoming.setEncoding("utf8");
+  let text = "";
+  for await (const chunk of incoming) text += chunk;
+  return text;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

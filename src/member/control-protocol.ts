@@ -1,0 +1,66 @@
+/**
+ * What crosses the control socket: HTTP with JSON bodies. Every method of MemberControl is a POST to `/` and its name; the
+ * answer is 200 with the result, or 4xx/5xx with an error body.
+ */
+import { z } from "zod";
+import { memberStatusSchema } from "../status/member-status.ts";
+import type { MemberControl } from "./member-control.ts";
+
+/** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
+export const MAX_SOCKET_PATH_BYTES = 107;
+
+const databases = z.strictObject({ databases: z.array(z.string()).optional() });
+const fenceResult = z.object({ database: z.string(), fenced: z.boolean(), changed: z.boolean() });
+
+const requests = {
+  status: z.strictObject({}),
+  rotate: databases,
+  integrate: databases,
+  fence: databases,
+  unfence: databases,
+  verify: databases,
+  segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
+};
+
+const results = {
+  status: z.object({ mirror: z.string(), answeredBy: z.string(), members: z.array(memberStatusSchema) }),
+  rotate: z.array(z.object({ database: z.string(), segments: z.array(z.string()), position: z.string() })),
+  integrate: z.array(z.object({ database: z.string(), transactions: z.int(), position: z.string().nullable() })),
+  fence: z.array(fenceResult),
+  unfence: z.array(fenceResult),
+  verify: z.array(
+    z.object({
+      database: z.string(),
+      ok: z.boolean(),
+      position: z.string().nullable(),
+      pages: z.int(),
+      problems: z.array(z.string()),
+    }),
+  ),
+  segments: z.array(
+    z.object({
+      database: z.string(),
+      epoch: z.int(),
+      kind: z.enum(["segment", "snapshot"]),
+      minTxid: z.string(),
+      maxTxid: z.string(),
+      bytes: z.int(),
+      pages: z.int(),
+      time: z.string(),
+      preApplyChecksum: z.string(),
+      postApplyChecksum: z.string(),
+      path: z.string(),
+    }),
+  ),
+} satisfies { [M in keyof MemberControl]: z.ZodType<Awaited<ReturnType<MemberControl[M]>>> };
+
+export const controlSchemas = { requests, results } as const;
+
+export const errorBodySchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  path: z.string().nullable(),
+});
+
+export type ErrorBody = z.infer<typeof errorBodySchema>;
