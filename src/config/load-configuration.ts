@@ -22,8 +22,13 @@ type Outcome = { readonly configuration: Configuration } | { readonly faults: Fa
 
 /** @throws ConfigError CONFIG_MISSING, CONFIG_UNREADABLE, or CONFIG_INVALID with every fault of the file. */
 export function loadConfiguration(path: string, options: LoadOptions = {}): Configuration {
+  return parseConfiguration(readConfigurationFile(resolve(path)), path, options);
+}
+
+/** Reads a configuration that is, or will be, the content of the file `path`. @throws ConfigError CONFIG_INVALID. */
+export function parseConfiguration(text: string, path: string, options: LoadOptions = {}): Configuration {
   const file = resolve(path);
-  const outcome = new Loader(file, readConfigurationFile(file), options).load();
+  const outcome = new Loader(file, text, options).load();
   if ("configuration" in outcome) return outcome.configuration;
   const { faults } = outcome;
   const lines = faults.map((fault) => `\n  ${formatFault(path, fault)}`).join("");

@@ -1,0 +1,21 @@
+import { AfterimageError, type ErrorDetails } from "../errors.ts";
+
+export type CliErrorCode =
+  | "USAGE"
+  /** Nothing says which member this machine is. */
+  | "NODE_REQUIRED"
+  | "FILE_EXISTS"
+  | "FILE_MISSING"
+  | "FILE_UNREADABLE"
+  | "FILE_UNWRITABLE";
+
+/** A command cannot do what was asked as it was asked. */
+export class CliError extends AfterimageError {
+  override readonly name = "CliError";
+  readonly code: CliErrorCode;
+
+  constructor(code: CliErrorCode, message: string, details?: ErrorDetails) {
+    super(message, details);
+    this.code = code;
+  }
+}

@@ -1,0 +1,32 @@
+/** What every command is given besides its own arguments. */
+export interface CommandIo {
+  /** Takes a line for standard output. */
+  out(line: string): void;
+  /** Takes a line for standard error. */
+  err(line: string): void;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+  /** Whether a person reads standard error. */
+  readonly terminal: boolean;
+}
+
+/** The flags that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly node?: string;
+  /** One JSON document on standard output. */
+  readonly json?: boolean;
+  /** Neither progress nor hints. */
+  readonly quiet?: boolean;
+}
+
+/** Prints a result: as JSON, or as `lines`. */
+export function print(args: GlobalOptions, io: CommandIo, result: unknown, lines: () => readonly string[]): void {
+  if (args.json === true) io.out(JSON.stringify(result));
+  else for (const line of lines()) io.out(line);
+}
+
+/** Prints what helps a person and is no part of the result. */
+export function note(args: GlobalOptions, io: CommandIo, line: string): void {
+  if (args.quiet !== true) io.err(line);
+}

@@ -1,0 +1,81 @@
+/** What a command's end means to a script. Codes of errors that are not named here mean that it failed. */
+import type { ConfigErrorCode } from "../config/config-error.ts";
+import { AfterimageError } from "../errors.ts";
+import type { JournalErrorCode } from "../journal/journal-error.ts";
+import type { StateErrorCode } from "../journal/state-error.ts";
+import type { SegmentErrorCode } from "../ltx/segment-error.ts";
+import type { ControlErrorCode } from "../member/control-error.ts";
+import type { MemberErrorCode } from "../member/member-error.ts";
+import type { DatabaseErrorCode } from "../sqlite/database-error.ts";
+import type { TransportErrorCode } from "../transport/transport-error.ts";
+import type { CliErrorCode } from "./cli-error.ts";
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  /** A safety check refused. */
+  refused: 3,
+  /** Somebody else holds a lock. */
+  busy: 4,
+  /** A rebuild or rejoin is needed. */
+  outOfSync: 5,
+  unreachable: 6,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+type KnownCode =
+  | CliErrorCode
+  | ConfigErrorCode
+  | ControlErrorCode
+  | DatabaseErrorCode
+  | JournalErrorCode
+  | MemberErrorCode
+  | SegmentErrorCode
+  | StateErrorCode
+  | TransportErrorCode;
+
+const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
+  USAGE: EXIT.usage,
+  NODE_REQUIRED: EXIT.usage,
+  FILE_MISSING: EXIT.usage,
+  CONFIG_MISSING: EXIT.usage,
+  CONFIG_UNREADABLE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
+  MEMBER_UNKNOWN: EXIT.usage,
+  DATABASE_UNKNOWN: EXIT.usage,
+  CONTROL_PATH_TOO_LONG: EXIT.usage,
+  URL_INVALID: EXIT.usage,
+  TRANSPORT_UNSUPPORTED: EXIT.usage,
+
+  FILE_EXISTS: EXIT.refused,
+  DATABASE_EXISTS: EXIT.refused,
+  DATABASE_NOT_WAL: EXIT.refused,
+  NOT_OPERATIONAL: EXIT.refused,
+  NOT_A_MIRROR: EXIT.refused,
+  UNFENCE_REFUSED: EXIT.refused,
+  STATE_FOREIGN: EXIT.refused,
+  STATE_TOO_NEW: EXIT.refused,
+  CONTROL_DENIED: EXIT.refused,
+
+  LOCK_HELD: EXIT.busy,
+  DATABASE_BUSY: EXIT.busy,
+  CONTROL_IN_USE: EXIT.busy,
+
+  MIRROR_INCONSISTENT: EXIT.outOfSync,
+  INTEGRATION_CHECKSUM: EXIT.outOfSync,
+  NO_SNAPSHOT: EXIT.outOfSync,
+  PAGE_SIZE_CHANGED: EXIT.outOfSync,
+  SEGMENT_GAP: EXIT.outOfSync,
+  SEGMENT_CHAIN: EXIT.outOfSync,
+  SEGMENT_EPOCH: EXIT.outOfSync,
+
+  UNREACHABLE: EXIT.unreachable,
+  TARGET_MISSING: EXIT.unreachable,
+} satisfies Partial<Record<KnownCode, ExitCode>>;
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof AfterimageError) || !Object.hasOwn(EXIT_BY_CODE, error.code)) return EXIT.failed;
+  return EXIT_BY_CODE[error.code] ?? EXIT.failed;
+}

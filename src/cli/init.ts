@@ -1,0 +1,121 @@
+/**
+ * `afterimage init`: writes a configuration, and prepares this machine when `--node` names it.
+ *
+ * Everything that can be refused is checked before the first change, and the file is written last: a command that was
+ * interrupted can be run again.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { Command } from "commander";
+import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
+import { parseConfiguration } from "../config/load-configuration.ts";
+import { makeDirectory, writeFileDurably } from "../durable-files.ts";
+import { messageOf } from "../errno.ts";
+import { DatabaseError } from "../sqlite/database-error.ts";
+import { CliError } from "./cli-error.ts";
+import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
+import { EXIT } from "./exit-codes.ts";
+import { convertToWal, databasesToConvert, refuseForeignDatabases } from "./init-databases.ts";
+import { configurationText, type InitFlags } from "./init-plan.ts";
+import { CONFIGURATION_FILE } from "./open-configuration.ts";
+import type { Register } from "./register.ts";
+
+interface InitOptions extends InitFlags {
+  readonly output?: string;
+  readonly convertWal?: boolean;
+  readonly force?: boolean;
+}
+
+interface Preparation {
+  readonly directories: readonly string[];
+  readonly converted: readonly string[];
+}
+
+export async function init(args: InitOptions & GlobalOptions, io: CommandIo): Promise<number> {
+  const path = resolve(io.workingDirectory, args.output ?? args.config ?? CONFIGURATION_FILE);
+  const text = configurationText(args);
+  const configuration = parseConfiguration(text, path, { environment: io.environment });
+  if (args.force !== true && existsSync(path) && readFileSync(path, "utf8") !== text) {
+    const hint = "name another file with --output, or replace it with --force";
+    throw new CliError("FILE_EXISTS", "there is another configuration already", { path, hint });
+  }
+  const node = args.node ?? io.environment.AFTERIMAGE_NODE;
+  const prepared = node === undefined ? null : prepare(configuration, selectMember(configuration, node), args);
+  write(path, text);
+  const next = nextCommands(configuration, path, node ?? null);
+  print(args, io, { file: path, ...(prepared ?? { directories: [], converted: [] }), next }, () => [
+    `Wrote ${path}`,
+    ...(prepared?.converted ?? []).map((database) => `Converted ${database} to WAL mode`),
+    ...(prepared?.directories ?? []).map((directory) => `Made ${directory}`),
+    ...(args.quiet === true ? [] : ["Next:", ...next.map((command) => `  ${command}`)]),
+  ]);
+  return EXIT.done;
+}
+
+function prepare(configuration: Configuration, member: MemberConfiguration, args: InitOptions): Preparation {
+  const operational = member.name === configuration.operational;
+  if (!operational) refuseForeignDatabases(member);
+  const toConvert = operational ? databasesToConvert(member) : [];
+  const [unconverted] = toConvert;
+  if (unconverted !== undefined && args.convertWal !== true) {
+    throw new DatabaseError("DATABASE_NOT_WAL", "the database is not in WAL mode", {
+      path: unconverted,
+      hint: "run the command again with --convert-wal; applications need no change, but all must be on this machine",
+    });
+  }
+  for (const path of toConvert) convertToWal(path);
+  const wanted = [member.directory, member.state, ...[...member.databases.values()].map((path) => dirname(path))];
+  const directories = [...new Set(wanted)].filter((directory) => !existsSync(directory));
+  for (const directory of directories) attempt(directory, () => makeDirectory(directory));
+  return { directories, converted: toConvert };
+}
+
+function write(path: string, text: string): void {
+  attempt(path, () => {
+    makeDirectory(dirname(path));
+    writeFileDurably(path, text);
+  });
+}
+
+function attempt(path: string, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    const hint = "run the command as a user who may write there, or name another place";
+    throw new CliError("FILE_UNWRITABLE", `cannot be made: ${messageOf(error)}`, { path, hint, cause: error });
+  }
+}
+
+/** What to do where: on this machine when it is known, else on each of them, the operational one first. */
+function nextCommands(configuration: Configuration, path: string, node: string | null): string[] {
+  const { operational } = configuration;
+  const others = [...configuration.members.keys()].filter((name) => name !== operational);
+  const names = node === null ? [operational, ...others] : [node];
+  const copy = node === null || others.length === 0 ? [] : [`copy ${path} to the other members`];
+  return [...copy, ...names.map((name) => `afterimage --config ${path} --node ${name} run`)];
+}
+
+function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+export const registerInit: Register = (program, execute) => {
+  program
+    .command("init")
+    .description("write a configuration, and prepare this machine when --node names it")
+    .requiredOption("--mirror <name>", "name of the mirror set")
+    .requiredOption("--operational <member>", "the member that applications write to at first")
+    .requiredOption("--member <name=url>", "a member and its mailbox (repeat)", collect)
+    .requiredOption("--database <[member:]name=path>", "a database of every member, or of one (repeat)", collect)
+    .option("--state <name=dir>", "a member's state directory (/var/lib/afterimage) (repeat)", collect)
+    .option("--follows <name=name>", "a member's upstream, for chains (repeat)", collect)
+    .option("--type <name=type>", "failover, dr or reporting (repeat)", collect)
+    .option("--host-key <name=fingerprint>", "SSH host key of an sftp mailbox (repeat)", collect)
+    .option("--rotate <schedule>", "cron expression, or continuous")
+    .option("--output <file>", "the configuration to write (./afterimage.yaml)")
+    .option("--convert-wal", "convert this machine's databases to WAL mode")
+    .option("--force", "replace an existing configuration")
+    .action((options: InitOptions, command: Command) =>
+      execute(command, (globals, io) => init({ ...globals, ...options }, io)),
+    );
+};

@@ -1,0 +1,21 @@
+/** The entry: the only place that ends the process. */
+import { errnoOf } from "../errno.ts";
+import { runProgram } from "./program.ts";
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error) => {
+    // `afterimage segments | head` is no failure.
+    if (errnoOf(error) === "EPIPE") process.exit(0);
+    throw error;
+  });
+}
+
+process.exit(
+  await runProgram(process.argv.slice(2), {
+    out: (line) => process.stdout.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${line}\n`),
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    terminal: process.stderr.isTTY === true,
+  }),
+);

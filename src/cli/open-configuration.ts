@@ -1,0 +1,48 @@
+/** Which configuration file, and which of its members this machine is. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ConfigError } from "../config/config-error.ts";
+import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
+import { loadConfiguration } from "../config/load-configuration.ts";
+import { CliError } from "./cli-error.ts";
+import type { CommandIo, GlobalOptions } from "./command-io.ts";
+
+export const CONFIGURATION_FILE = "afterimage.yaml";
+const SYSTEM_FILE = join("/etc", CONFIGURATION_FILE);
+
+export interface Selection {
+  readonly configuration: Configuration;
+  readonly member: MemberConfiguration;
+}
+
+/** `--config`, else the file in the working directory, else the machine's. @throws ConfigError CONFIG_MISSING. */
+export function configurationPath(args: GlobalOptions, io: CommandIo): string {
+  if (args.config !== undefined) return resolve(io.workingDirectory, args.config);
+  const found = [join(io.workingDirectory, CONFIGURATION_FILE), SYSTEM_FILE].find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new ConfigError("CONFIG_MISSING", `there is neither ./${CONFIGURATION_FILE} nor ${SYSTEM_FILE}`, {
+    hint: "name a file with --config, or make one with `afterimage init`",
+  });
+}
+
+/** @throws ConfigError; CliError NODE_REQUIRED when nothing says which member this machine is. */
+export function openConfiguration(args: GlobalOptions, io: CommandIo): Selection {
+  const configuration = loadConfiguration(configurationPath(args, io), { environment: io.environment });
+  return { configuration, member: selectMember(configuration, memberName(configuration, args, io)) };
+}
+
+function memberName(configuration: Configuration, args: GlobalOptions, io: CommandIo): string {
+  const named = args.node ?? io.environment.AFTERIMAGE_NODE;
+  if (named !== undefined && named !== "") return named;
+  const present = [...configuration.members.values()].filter(({ state }) => existsSync(state));
+  const [only, another] = present;
+  if (only !== undefined && another === undefined) return only.name;
+  const message =
+    only === undefined
+      ? "no member's state directory exists on this machine, so that it could be any of them"
+      : `the state directories of ${present.map(({ name }) => name).join(" and ")} exist on this machine`;
+  throw new CliError("NODE_REQUIRED", message, {
+    path: configuration.path,
+    hint: `say which member this is: --node or AFTERIMAGE_NODE, one of ${[...configuration.members.keys()].join(", ")}`,
+  });
+}

@@ -1,0 +1,89 @@
+/** The command line: which commands there are, the flags that all of them take, and how a command ends. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { CliError } from "./cli-error.ts";
+import type { CommandIo, GlobalOptions } from "./command-io.ts";
+import { registerConfigCheck } from "./config-check.ts";
+import { registerDemo } from "./demo.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { registerFence } from "./fence.ts";
+import { registerInit } from "./init.ts";
+import { registerInspect } from "./inspect.ts";
+import { registerIntegrate } from "./integrate.ts";
+import { printError } from "./print-error.ts";
+import type { Execute, Register } from "./register.ts";
+import { registerRotate } from "./rotate.ts";
+import { registerRun } from "./run.ts";
+import { registerSegments } from "./segments.ts";
+import { registerStatus } from "./status.ts";
+import { registerUnfence } from "./unfence.ts";
+import { registerVerify } from "./verify.ts";
+
+/** In the order of the help text: as one meets them. */
+const COMMANDS: readonly Register[] = [
+  registerInit,
+  registerConfigCheck,
+  registerRun,
+  registerStatus,
+  registerRotate,
+  registerIntegrate,
+  registerSegments,
+  registerInspect,
+  registerVerify,
+  registerFence,
+  registerUnfence,
+  registerDemo,
+];
+
+const EXIT_CODES_HELP = `
+Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 refused by a safety check; 4 busy (locked);
+5 out of sync (needs rebuild or rejoin); 6 peer unreachable.`;
+
+/** Runs the command that `argv` (without program names) asks for, and resolves to the exit code. Throws nothing. */
+export async function runProgram(argv: readonly string[], io: CommandIo): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const execute: Execute = async (command, action) => {
+    exitCode = await action(command.optsWithGlobals<GlobalOptions>(), io);
+  };
+  const program = createProgram(io);
+  for (const register of COMMANDS) register(program, execute);
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    // With a usage error the flags may not have been parsed.
+    printError(error instanceof CommanderError ? usageError(error) : error, io, { json: argv.includes("--json") });
+    return error instanceof CommanderError ? EXIT.usage : exitCodeOf(error);
+  }
+}
+
+function createProgram(io: CommandIo): Command {
+  return new Command("afterimage")
+    .description("Warm-standby mirrors for SQLite.")
+    .version(programVersion())
+    .option("--config <file>", "configuration (./afterimage.yaml, then /etc/afterimage.yaml)")
+    .option("--node <member>", "which member this is (AFTERIMAGE_NODE, or the only one whose state is here)")
+    .option("--json", "one JSON document on standard output, logs on standard error")
+    .option("--quiet", "only results and errors")
+    .addHelpText("after", EXIT_CODES_HELP)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out(text.replace(/\n$/, "")),
+      writeErr: (text) => io.err(text.replace(/\n$/, "")),
+      // Printed by runProgram, in the form of all errors.
+      outputError: () => undefined,
+    });
+}
+
+/** The help text that commander shows for a missing command is no message of its own. */
+function usageError(error: CommanderError): CliError {
+  const message = error.code === "commander.help" ? "no command was given" : error.message.replace(/^error: /, "");
+  return new CliError("USAGE", message, { hint: "see `afterimage --help`, or `afterimage COMMAND --help`" });
+}
+
+function programVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const { version }: { version: string } = JSON.parse(text);
+  return version;
+}
