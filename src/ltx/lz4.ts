@@ -172,14 +172,21 @@ export function decompressBlock(source: Uint8Array, start: number, end: number, 
       } while (more === 255);
     }
     if (distance === 0 || distance > out || length > target.length - out) return -1;
-    let match = out - distance;
-    if (distance >= length && length > LONG_COPY) {
-      target.copyWithin(out, match, match + length);
-      out += length;
-    } else {
-      // Byte by byte on purpose: an overlapping match repeats what it has just written.
-      for (const stop = out + length; out < stop; ) target[out++] = target[match++] as number;
-    }
+    repeat(target, out, distance, length);
+    out += length;
   }
   return -1;
+}
+
+/** Writes `length` bytes at `out`, each equal to the one `distance` before it. */
+function repeat(target: Uint8Array, out: number, distance: number, length: number): void {
+  const stop = out + length;
+  if (length > LONG_COPY && distance >= length) {
+    target.copyWithin(out, out - distance, stop - distance);
+  } else if (length > LONG_COPY && distance === 1) {
+    target.fill(target[out - 1] as number, out, stop);
+  } else {
+    // Byte by byte on purpose: an overlapping match repeats what it has just written.
+    for (let at = out; at < stop; at++) target[at] = target[at - distance] as number;
+  }
 }

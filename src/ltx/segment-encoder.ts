@@ -26,8 +26,6 @@ import {
 /** Holds the largest page frame, and makes writes large enough for disks. */
 const OUTPUT_BYTES = 128 * 1024;
 
-export type SegmentTrailerInfo = SegmentTrailer;
-
 type EncoderState = "pages" | "finished" | "failed";
 
 export class SegmentEncoder {

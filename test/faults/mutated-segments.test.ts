@@ -40,7 +40,7 @@ test("every one of 100,000 spoilt segments is refused with a code or decoded cor
     const mutant = nextMutant();
     const outcome = decodeMutant(mutant.bytes, `seed ${seed}, run ${run}`);
     counts.set(outcome.code, (counts.get(outcome.code) ?? 0) + 1);
-    if (outcome.decoded !== null) expectCorrect(outcome.decoded, mutant.content, `seed ${seed}, run ${run}`);
+    if (outcome.decoded !== null) expectCorrect(outcome.decoded, mutant, `seed ${seed}, run ${run}`);
   }
   const summary = [...counts].sort(([, a], [, b]) => b - a).map(([code, count]) => `  ${code}: ${count}`);
   console.log(`AFTERIMAGE_SEED=${seed}, ${RUNS} spoilt segments\n${summary.join("\n")}`);
@@ -83,8 +83,9 @@ function decodeMutant(bytes: Uint8Array, where: string): { code: string; decoded
 }
 
 /** What is decoded has the content that the mutant stands for, and obeys every rule of the format. */
-function expectCorrect(decoded: DecodedSegment, content: Mutant["content"], where: string): void {
+function expectCorrect(decoded: DecodedSegment, { bytes, content }: Mutant, where: string): void {
   const { header, pages, trailer } = decoded;
+  expect(trailer.bytes, where).toBe(bytes.length);
   expect(pages, where).toEqual(content?.pages);
   if (content?.header !== undefined) expect(header, where).toEqual(content.header);
   const pgnos = pages.map(({ pgno }) => pgno);
