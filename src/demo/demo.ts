@@ -58,6 +58,7 @@ export async function runDemo(options: DemoOptions, surroundings: DemoSurroundin
     await run.watch();
     await run.drain();
     await run.stop();
+    run.compare();
   } catch (error) {
     surroundings.signal.throwIfAborted();
     run.note(error instanceof Error ? error.message : String(error));
@@ -73,7 +74,8 @@ class DemoRun implements AsyncDisposable {
   readonly #application: ReportingProcess<ApplicationReport>;
   readonly #readers = new Map<string, ReportingProcess<ReaderReport>>();
   readonly #problems: string[] = [];
-  #stopped = false;
+  readonly #identical = new Set<string>();
+  #compared = false;
 
   constructor(options: DemoOptions, surroundings: DemoSurroundings) {
     this.#options = options;
@@ -134,14 +136,27 @@ class DemoRun implements AsyncDisposable {
       for (const problem of last?.problems ?? []) this.note(`the reader at ${member}: ${problem}`);
     }
     for (const daemon of await this.#set.stopDaemons()) this.note(describeEnd(daemon));
-    this.#stopped = true;
+  }
+
+  /** Compares every mirror with the operational database, and each with what the application committed. */
+  compare(): void {
+    const operational = this.#set.databasePath(this.#set.operational);
+    settleDatabase(operational);
+    for (const { member } of this.#set.mirrors) {
+      const path = this.#set.databasePath(member);
+      settleDatabase(path);
+      const { identical, differingPages, pages } = compareDatabases(operational, path);
+      if (identical) this.#identical.add(member);
+      else this.note(`${member} differs: pages ${differingPages.join(", ")}, sizes in pages ${pages.join(" and ")}`);
+    }
+    for (const { member } of MEMBERS) this.#auditOrders(member);
+    this.#compared = true;
   }
 
   outcome(): DemoOutcome {
     const committed = this.#application.latest?.committed ?? 0;
     const members = this.#set.mirrors.map((mirror) => this.#memberResult(mirror));
-    if (this.#stopped) this.#auditOrders(this.#set.operational);
-    const ok = this.#stopped && this.#problems.length === 0;
+    const ok = this.#compared && this.#problems.length === 0;
     const result = { ok, seconds: this.#options.seconds, committed, members };
     return { result, segments: this.#set.segmentCount(), problems: this.#problems };
   }
@@ -189,24 +204,11 @@ class DemoRun implements AsyncDisposable {
       member,
       follows: follows ?? "",
       integrated: position && { epoch: position.epoch, txid: position.txid, checksum: position.checksum },
-      identical: this.#stopped && this.#isIdentical(member),
+      identical: this.#identical.has(member),
       lagMs: report?.lagMs ?? { p50: null, p99: null },
       reads: report?.reads ?? 0,
       readErrors: report?.readErrors ?? 0,
     };
-  }
-
-  #isIdentical(member: string): boolean {
-    const [expected, actual] = [this.#set.databasePath(this.#set.operational), this.#set.databasePath(member)];
-    for (const path of [expected, actual]) settleDatabase(path);
-    const comparison = compareDatabases(expected, actual);
-    if (!comparison.identical) {
-      this.note(
-        `${member} differs: pages ${comparison.differingPages.join(", ")}, sizes ${comparison.pages.join(" and ")}`,
-      );
-    }
-    this.#auditOrders(member);
-    return comparison.identical;
   }
 
   /** The database is sound, and holds exactly what the application says that it committed. */

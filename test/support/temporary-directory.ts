@@ -7,6 +7,6 @@ import { onTestFinished } from "vitest";
 /** Makes an empty directory that is removed when the running test has finished. */
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), "afterimage-test-"));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
