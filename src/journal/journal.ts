@@ -90,26 +90,42 @@ export class Journal {
     }
   }
 
+  /** {@link adoptAll} of one file. */
+  async adopt(sourcePath: string, ref: SegmentRef): Promise<"adopted" | "present"> {
+    const [outcome = "present"] = await this.adoptAll([{ sourcePath, ref }]);
+    return outcome;
+  }
+
   /**
-   * Moves a verified file into the journal and makes it durable there. Doing it again is harmless: `present` says that
-   * the journal had the file already (the source is removed when it still exists and is the same).
+   * Moves verified files into the journal and makes them durable there, all at once: their directory is synced once. Doing it
+   * again is harmless: `present` says that the journal had the file already (the source is removed when it still exists and is
+   * the same). When one of them fails, others may have been moved.
    * @throws JournalError JOURNAL_DIFFERS when the catalogue knows a segment of this name and the file is another one;
    *   JOURNAL_SOURCE_INVALID when the source is missing or no regular file; JOURNAL_FULL, JOURNAL_IO.
    */
-  async adopt(sourcePath: string, ref: SegmentRef): Promise<"adopted" | "present"> {
-    const path = this.path(ref);
-    try {
-      return await this.#adopt(sourcePath, path, ref);
-    } catch (error) {
-      throw journalError(error, "take file into the journal", path);
-    }
+  async adoptAll(files: readonly { sourcePath: string; ref: SegmentRef }[]): Promise<("adopted" | "present")[]> {
+    const directories = new Set<string>();
+    const outcomes = await Promise.all(
+      files.map(async ({ sourcePath, ref }) => {
+        const path = this.path(ref);
+        directories.add(dirname(path));
+        try {
+          return await this.#adopt(sourcePath, path, ref);
+        } catch (error) {
+          throw journalError(error, "take file into the journal", path);
+        }
+      }),
+    );
+    for (const directory of directories) await fsyncDirectoryAsync(directory);
+    return outcomes;
   }
 
+  /** Everything but the sync of the directory. */
   async #adopt(source: string, path: string, ref: SegmentRef): Promise<"adopted" | "present"> {
     const sourceKind = await kindOf(source);
     const present = (await kindOf(path)) === "file";
     if (sourceKind === "missing" && present) {
-      await syncFile(path);
+      await fsyncFileAsync(path);
       return "present";
     }
     if (sourceKind !== "file") {
@@ -119,7 +135,7 @@ export class Journal {
       });
     }
     if (present && (await sameFileContents(source, path))) {
-      await syncFile(path);
+      await fsyncFileAsync(path);
       await rm(source);
       return "present";
     }
@@ -130,7 +146,7 @@ export class Journal {
       });
     }
     await makeDirectoryAsync(dirname(path));
-    await moveDurably(source, path);
+    await moveFile(source, path);
     return "adopted";
   }
 
@@ -193,13 +209,7 @@ async function kindOf(path: string): Promise<"missing" | "file" | "not a regular
   }
 }
 
-/** Makes a file, and its name, durable. */
-async function syncFile(path: string): Promise<void> {
-  await fsyncFileAsync(path);
-  await fsyncDirectoryAsync(dirname(path));
-}
-
-async function moveDurably(source: string, path: string): Promise<void> {
+async function moveFile(source: string, path: string): Promise<void> {
   // Who delivered it may not have been able to sync it.
   await fsyncFileAsync(source);
   try {
@@ -209,7 +219,6 @@ async function moveDurably(source: string, path: string): Promise<void> {
     await copyDurably(source, path);
     await rm(source);
   }
-  await fsyncDirectoryAsync(dirname(path));
 }
 
 /** For an inbox on another file system than the journal. */

@@ -49,7 +49,7 @@ export interface MemberOptions {
   readonly onStep?: (step: IntegrationStep) => void;
 }
 
-export class Member implements MemberControl {
+export class Member implements MemberControl, AsyncDisposable {
   readonly context: MemberContext;
   readonly role: MemberRole;
   /** Every other member of the mirror set. */
@@ -61,6 +61,7 @@ export class Member implements MemberControl {
   readonly statusChanged = new Signal();
   readonly #lock: ProcessLock;
   #running = false;
+  #closed = false;
 
   /** Opens the state directory, making what is missing. Throws StateError LOCK_HELD when another process has it. */
   static async open(options: MemberOptions): Promise<Member> {
@@ -244,12 +245,18 @@ export class Member implements MemberControl {
     await serve(this, stop);
   }
 
-  /** Closes databases and state and gives the state directory free. Safe to call once. */
+  /** Closes databases and state and gives the state directory free; twice is harmless. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const duty of [...this.operational.values(), ...this.mirrors.values()]) await duty.close();
     for (const peer of this.peers.values()) await peer.disconnect();
     this.context.store.close();
     this.#lock.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }
 

@@ -18,6 +18,7 @@ import { diffBaseline } from "../sqlite/page-difference.ts";
 import type { Page } from "../sqlite/page-run.ts";
 import { stageChecksums } from "../sqlite/stage-checksums.ts";
 import { frameOffset, type WalPosition } from "../sqlite/wal-format.ts";
+import { samePosition } from "../sqlite/wal-position.ts";
 import { type CutSegment, cutSegment, nodeId, type SegmentPlan } from "./cut-segment.ts";
 import { DutyErrors } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -204,17 +205,19 @@ export class OperationalDuty {
     }
   }
 
-  /** Cuts all that is committed, or all up to `until`. */
+  /** Cuts all that is committed now, or all up to `until`; what writers add meanwhile is left for the next time. */
   async #cutAll(until?: WalPosition): Promise<string[]> {
     const database = this.#opened();
     const { maxSegmentBytes } = this.#context.configuration.journal;
+    const end = until ?? database.end;
     const names: string[] = [];
-    for (;;) {
-      const change = database.capture({ maxBytes: maxSegmentBytes, ...(until === undefined ? {} : { until }) });
-      if (change === null) return names;
+    while (!samePosition(database.position, end)) {
+      const change = database.capture({ maxBytes: maxSegmentBytes, until: end });
+      if (change === null) break;
       names.push(await this.#cutChange(change));
       database.accept(change);
     }
+    return names;
   }
 
   async #cutChange(change: CapturedChange): Promise<string> {

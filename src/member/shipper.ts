@@ -27,6 +27,8 @@ const TURN_SEGMENTS = 200;
 interface Progress {
   /** Everything up to here has been put into the follower's inbox; 0 when a snapshot is needed first. */
   shipped: Txid;
+  /** What the state remembers of `shipped`; it may lag behind, because shipping twice is harmless. */
+  saved: Txid;
   wish: { readonly txid: Txid; readonly sinceMs: number } | null;
 }
 
@@ -77,7 +79,19 @@ export class Shipper {
         );
       }
     }
+    this.#remember();
     await this.#peer.disconnect().catch(() => undefined);
+  }
+
+  /** Saves what was shipped, so that a restart does not ship it all again. */
+  #remember(): void {
+    const { epoch } = this.#context;
+    for (const [database, progress] of this.#progress) {
+      if (progress.saved === progress.shipped) continue;
+      const shipment = { epoch, txid: progress.shipped, atMs: this.#context.nowMs() };
+      this.#store.saveShipment(this.#peer.member.name, database, shipment);
+      progress.saved = progress.shipped;
+    }
   }
 
   /** One pass over all databases. True when something was left for the next pass. */
@@ -87,6 +101,7 @@ export class Shipper {
       await this.#peer.refresh();
       this.#receiptReadAtMs = nowMs();
       for (const database of this.#databases) this.#readReceipt(database);
+      this.#remember();
     }
     let more = false;
     for (const database of this.#databases) {
@@ -121,10 +136,8 @@ export class Shipper {
   #progressOf(database: string): Progress {
     const known = this.#progress.get(database);
     if (known !== undefined) return known;
-    const fresh: Progress = {
-      shipped: this.#store.shipment(this.#peer.member.name, database)?.txid ?? (0n as Txid),
-      wish: null,
-    };
+    const shipped = this.#store.shipment(this.#peer.member.name, database)?.txid ?? (0n as Txid);
+    const fresh: Progress = { shipped, saved: shipped, wish: null };
     this.#progress.set(database, fresh);
     return fresh;
   }
@@ -138,8 +151,6 @@ export class Shipper {
       progress.shipped = row.maxTxid;
     }
     if (rows.length === 0) return false;
-    const { epoch, txid } = { epoch: this.#context.epoch, txid: progress.shipped };
-    this.#store.saveShipment(this.#peer.member.name, database, { epoch, txid, atMs: this.#context.nowMs() });
     this.#context.changed();
     return rows.length >= TURN_SEGMENTS;
   }

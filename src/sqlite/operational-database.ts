@@ -11,7 +11,7 @@ import type { CapturedChange } from "./captured-change.ts";
 import { DatabaseError } from "./database-error.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { connect, Pin } from "./pin.ts";
-import { PinPair } from "./pin-pair.ts";
+import { PinPair, positionOf } from "./pin-pair.ts";
 import { isBusy, isReadOnly, sqliteFault } from "./sqlite-fault.ts";
 import { type CaptureLimits, WalCapture } from "./wal-capture.ts";
 import { WalFile } from "./wal-file.ts";
@@ -103,6 +103,11 @@ export class OperationalDatabase {
   /** What to save with the journal: all before it is captured and accepted. @throws DatabaseError WAL_GAP */
   get position(): WalPosition {
     return this.#capture.position;
+  }
+
+  /** The newest commit in the WAL, captured or not. */
+  get end(): WalPosition {
+    return positionOf(this.#capture.readState(), this.#parts.wal);
   }
 
   /** Bytes of the WAL that hold frames of the present generation. */

@@ -1,21 +1,16 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import Database from "better-sqlite3";
-import { pino } from "pino";
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { stringify } from "yaml";
-import { loadConfiguration } from "../../src/config/load-configuration.ts";
 import { compareDatabases, integrityCheck, settleDatabase } from "../../src/demo/compare-databases.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
-import { Member } from "../../src/member/member.ts";
+import { addVisits, createClinic, databasePath, inboxPath, openMember, segmentsPath } from "../support/members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { buildGoTool, type GoTool } from "./go-tool.ts";
 
 const MODULE = "github.com/benbjohnson/litestream/cmd/litestream@v0.5.16";
-const FIRST_EPOCH = "0000000000000001";
 const run = promisify(execFile);
 
 let tool: GoTool;
@@ -35,41 +30,9 @@ function litestream(): string {
   return tool.path;
 }
 
-function createDatabase(path: string): Database.Database {
-  const database = new Database(path);
-  database.pragma("journal_mode = WAL");
-  database.exec(
-    "CREATE TABLE visit (id INTEGER PRIMARY KEY, note TEXT, scan BLOB); CREATE INDEX by_note ON visit (note)",
-  );
-  return database;
-}
-
-function addVisits(database: Database.Database, count: number): void {
-  const insert = database.prepare("INSERT INTO visit (note, scan) VALUES (?, randomblob(?))");
-  for (let i = 0; i < count; i++) insert.run(`visit ${i}`, (i * 37) % 3000);
-}
-
-/** A pair of members in `root`; the database of each is `<member>.db`. */
-function configure(root: string): string {
-  const member = (name: string) => ({
-    mailbox: `file://${join(root, name, "mailbox")}`,
-    state: join(root, name, "state"),
-    databases: { clinic: join(root, `${name}.db`) },
-  });
-  const path = join(root, "afterimage.yaml");
-  const members = { lisbon: member("lisbon"), porto: member("porto") };
-  writeFileSync(path, stringify({ mirror: "clinic", operational: "lisbon", members }));
-  return path;
-}
-
-async function openMember(root: string, member: string): Promise<Member> {
-  const configuration = loadConfiguration(configure(root));
-  return await Member.open({ configuration, member, logger: pino({ level: "silent" }) });
-}
-
 test("litestream restore makes an equal database of our journal", async () => {
   const root = temporaryDirectory();
-  const database = createDatabase(join(root, "lisbon.db"));
+  const database = createClinic(databasePath(root, "lisbon"));
   addVisits(database, 200);
   const member = await openMember(root, "lisbon");
   await member.rotate();
@@ -84,11 +47,11 @@ test("litestream restore makes an equal database of our journal", async () => {
   await member.close();
   database.close();
 
-  const journal = join(root, "lisbon", "state", "journal", "clinic", FIRST_EPOCH);
+  const journal = dirname(segmentsPath(root, "lisbon"));
   const restored = join(root, "restored.db");
   await run(litestream(), ["restore", "-o", restored, `file://${journal}`]);
-  settleDatabase(join(root, "lisbon.db"));
-  expect(compareDatabases(join(root, "lisbon.db"), restored)).toMatchObject({ identical: true });
+  settleDatabase(databasePath(root, "lisbon"));
+  expect(compareDatabases(databasePath(root, "lisbon"), restored)).toMatchObject({ identical: true });
   expect(integrityCheck(restored)).toBe("ok");
 });
 
@@ -96,7 +59,7 @@ test("a mirror integrates the journal that litestream replicate made", async () 
   const root = temporaryDirectory();
   const source = join(root, "source.db");
   const replica = join(root, "replica");
-  const database = createDatabase(source);
+  const database = createClinic(source);
   addVisits(database, 100);
   const service = spawn(litestream(), ["replicate", source, `file://${replica}`], { stdio: "ignore" });
   const segments = join(replica, "ltx", "0");
@@ -118,7 +81,7 @@ test("a mirror integrates the journal that litestream replicate made", async () 
   }
 
   const member = await openMember(root, "porto");
-  const inbox = join(root, "porto", "mailbox", "inbox", "clinic", FIRST_EPOCH);
+  const inbox = inboxPath(root, "porto");
   mkdirSync(inbox, { recursive: true });
   for (const name of readdirSync(segments)) copyFileSync(join(segments, name), join(inbox, name));
   const [result] = await member.integrate();
@@ -127,7 +90,7 @@ test("a mirror integrates the journal that litestream replicate made", async () 
   await member.close();
 
   settleDatabase(source);
-  settleDatabase(join(root, "porto.db"));
+  settleDatabase(databasePath(root, "porto"));
   expect(statSync(source).size).toBeGreaterThan(100_000);
-  expect(compareDatabases(source, join(root, "porto.db"))).toMatchObject({ identical: true });
+  expect(compareDatabases(source, databasePath(root, "porto"))).toMatchObject({ identical: true });
 });
