@@ -78,6 +78,7 @@ export class WalCapture {
   next(limits: CaptureLimits): CapturedChange | null {
     this.#assertNoGap();
     if (this.#tail !== null) return this.#tail;
+    if (limits.until !== undefined && this.#hasReached(limits.until)) return null;
     for (let attempt = 0; attempt < SCAN_ATTEMPTS; attempt++) {
       const state = this.readState();
       const scanned = this.#scan(state, limits);
@@ -180,6 +181,12 @@ export class WalCapture {
    */
   #mayFollowRestart(): boolean {
     return samePosition(this.#position, this.#pins.mark);
+  }
+
+  /** Whether `until` is the present state or an earlier one; a restart of the WAL alone changes nothing. */
+  #hasReached(until: WalPosition): boolean {
+    if (sameGeneration(until, this.#position)) return until.frame <= this.#position.frame;
+    return until.frame === 0 && this.#mayFollowRestart();
   }
 
   #whyNotContinued(saved: WalPosition): string | null {
