@@ -1,0 +1,181 @@
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { connectControl } from "../../src/member/control-client.ts";
+import { startControlServer } from "../../src/member/control-server.ts";
+import type { MemberControl, SegmentFilter } from "../../src/member/member-control.ts";
+import { MemberError } from "../../src/member/member-error.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const POSITION = "1:0000000000000002:8000000000000000";
+
+/** A member that answers with what it was asked. */
+class EchoMember implements MemberControl {
+  readonly asked: unknown[] = [];
+  /** What `rotate` waits for. */
+  gate: Promise<void> = Promise.resolve();
+
+  async status() {
+    return { mirror: "clinic", answeredBy: "lisbon", members: [] };
+  }
+
+  async rotate(databases?: readonly string[]) {
+    this.asked.push(databases);
+    await this.gate;
+    return [{ database: "shop", segments: ["a.ltx"], position: POSITION }];
+  }
+
+  async integrate(databases?: readonly string[]) {
+    return (databases ?? ["all"]).map((database) => ({ database, transactions: 3, position: null }));
+  }
+
+  async fence() {
+    return [{ database: "shop", fenced: true, changed: true }];
+  }
+
+  async unfence(): Promise<never> {
+    throw new MemberError("UNFENCE_REFUSED", "porto is a mirror", { hint: "ask lisbon", path: "/d/shop.db" });
+  }
+
+  async verify(): Promise<never> {
+    throw new RangeError("something unforeseen");
+  }
+
+  async segments(filter: SegmentFilter) {
+    this.asked.push(filter);
+    return [];
+  }
+}
+
+async function serve(control: MemberControl = new EchoMember()) {
+  const path = join(temporaryDirectory(), "control.sock");
+  const server = await startControlServer(path, control);
+  onTestFinished(() => server.close());
+  return { path, server };
+}
+
+async function client(path: string): Promise<MemberControl> {
+  const connected = await connectControl(path);
+  if (connected === null) throw new Error("nobody listens");
+  return connected;
+}
+
+test("answers arrive as they were given, and arguments as they were asked", async () => {
+  const member = new EchoMember();
+  const { path } = await serve(member);
+  const control = await client(path);
+  expect(await control.status()).toEqual({ mirror: "clinic", answeredBy: "lisbon", members: [] });
+  expect(await control.rotate()).toEqual([{ database: "shop", segments: ["a.ltx"], position: POSITION }]);
+  await control.rotate(["shop", "b c"]);
+  expect(await control.integrate(["x"])).toEqual([{ database: "x", transactions: 3, position: null }]);
+  expect(await control.integrate()).toMatchObject([{ database: "all" }]);
+  expect(await control.fence()).toEqual([{ database: "shop", fenced: true, changed: true }]);
+  expect(await control.segments({ database: "shop", limit: 5 })).toEqual([]);
+  await control.segments({});
+  expect(member.asked).toEqual([undefined, ["shop", "b c"], { database: "shop", limit: 5 }, {}]);
+});
+
+test("an error arrives with its code, message, hint and path", async () => {
+  const { path } = await serve();
+  await expect((await client(path)).unfence()).rejects.toMatchObject({
+    code: "UNFENCE_REFUSED",
+    message: "porto is a mirror",
+    hint: "ask lisbon",
+    path: "/d/shop.db",
+  });
+});
+
+test("an unforeseen error arrives as INTERNAL, and the daemon goes on", async () => {
+  const { path } = await serve();
+  const control = await client(path);
+  await expect(control.verify()).rejects.toMatchObject({ code: "INTERNAL", message: "something unforeseen" });
+  expect(await control.status()).toMatchObject({ answeredBy: "lisbon" });
+});
+
+test("a request that is not understood is refused", async () => {
+  const { path } = await serve();
+  const control = await client(path);
+  await expect(control.segments({ limit: -1 })).rejects.toMatchObject({ code: "CONTROL_PROTOCOL" });
+});
+
+test("the socket is its owner's only", async () => {
+  const { path } = await serve();
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test("closing waits for calls that are being answered, and removes the socket", async () => {
+  const member = new EchoMember();
+  let open = () => {};
+  member.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const { path, server } = await serve(member);
+  const answer = (await client(path)).rotate();
+  await expect.poll(() => member.asked.length).toBe(1);
+  const closed = server.close();
+  open();
+  expect(await answer).toHaveLength(1);
+  await closed;
+  expect(existsSync(path)).toBe(false);
+  expect(await connectControl(path)).toBeNull();
+});
+
+test("a daemon that goes away before it has answered is reported", async () => {
+  const path = join(temporaryDirectory(), "control.sock");
+  const rude = await listen(path, (server) => server.on("connection", (socket) => socket.destroy()));
+  onTestFinished(() => void rude.close());
+  const control = await client(path);
+  await expect(control.status()).rejects.toMatchObject({ code: "CONTROL_LOST", path });
+});
+
+test("an answer of another version is reported", async () => {
+  const path = join(temporaryDirectory(), "control.sock");
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{"mirror":1}';
+  const other = await listen(path, (server) => server.on("connection", (socket) => socket.end(answer)));
+  onTestFinished(() => void other.close());
+  await expect((await client(path)).status()).rejects.toMatchObject({ code: "CONTROL_PROTOCOL" });
+});
+
+test("nobody listens: no socket, a file, a path that no socket can have", async () => {
+  const directory = temporaryDirectory();
+  expect(await connectControl(join(directory, "none.sock"))).toBeNull();
+  writeFileSync(join(directory, "file"), "");
+  expect(await connectControl(join(directory, "file"))).toBeNull();
+  expect(await connectControl(join(directory, "file", "below"))).toBeNull();
+  expect(await connectControl(join(directory, "x".repeat(100)))).toBeNull();
+});
+
+test("a second server on a socket that is answered is refused, and the first goes on", async () => {
+  const { path } = await serve();
+  await expect(startControlServer(path, new EchoMember())).rejects.toMatchObject({ code: "CONTROL_IN_USE", path });
+  expect(await (await client(path)).status()).toMatchObject({ answeredBy: "lisbon" });
+});
+
+test("what a killed daemon left behind is replaced", async () => {
+  const path = join(temporaryDirectory(), "control.sock");
+  writeFileSync(path, "");
+  const server = await startControlServer(path, new EchoMember());
+  onTestFinished(() => server.close());
+  expect(await (await client(path)).status()).toMatchObject({ answeredBy: "lisbon" });
+});
+
+test("a path that is too long for a socket is refused with what to do", async () => {
+  const path = join(temporaryDirectory(), "x".repeat(100));
+  await expect(startControlServer(path, new EchoMember())).rejects.toMatchObject({
+    code: "CONTROL_PATH_TOO_LONG",
+    hint: expect.stringContaining("state"),
+  });
+});
+
+test("a socket that cannot be made is reported", async () => {
+  const path = join(temporaryDirectory(), "missing", "control.sock");
+  await expect(startControlServer(path, new EchoMember())).rejects.toMatchObject({ code: "CONTROL_FAILED", path });
+});
+
+async function listen(path: string, setUp: (server: Server) => void): Promise<Server> {
+  const server = createServer();
+  setUp(server);
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return server;
+}
