@@ -12,7 +12,7 @@ import { DatabaseError } from "./database-error.ts";
 import { DatabaseFiles } from "./database-files.ts";
 import { Pin } from "./pin.ts";
 import { positionOf } from "./pin-pair.ts";
-import { type AppendStep, WalAppender } from "./wal-appender.ts";
+import { type AppendStep, DEFAULT_LOCK_TIMEOUT_MS, WalAppender } from "./wal-appender.ts";
 import { WalFile } from "./wal-file.ts";
 import { FRAME_HEADER_SIZE } from "./wal-format.ts";
 import { type WalIndexState, walIndexEntries } from "./wal-index.ts";
@@ -54,7 +54,7 @@ export class AppendSession {
     try {
       const { pageSize } = checkedHeader(files);
       pin = new Pin(files);
-      await touchPatiently(pin, options.lockTimeoutMs ?? 30_000);
+      await touchPatiently(pin, options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS);
       // The first read may have made the WAL: commits in it are no safer than its directory entry.
       fsyncDirectory(dirname(files.path));
       files.attachWalIndex();

@@ -66,7 +66,7 @@ export interface WalAppenderOptions {
 }
 
 const DEFAULT_BUFFER_BYTES = 1024 * 1024;
-const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
+export const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 /** Up to here an fsync on the spot is cheaper than one in the thread pool. */
 const SMALL_COMMIT_BYTES = 1024 * 1024;
 const fsyncInPool = promisify(fsync);
