@@ -25,8 +25,3 @@ export function print(args: GlobalOptions, io: CommandIo, result: unknown, lines
   if (args.json === true) io.out(JSON.stringify(result));
   else for (const line of lines()) io.out(line);
 }
-
-/** Prints what helps a person and is no part of the result. */
-export function note(args: GlobalOptions, io: CommandIo, line: string): void {
-  if (args.quiet !== true) io.err(line);
-}

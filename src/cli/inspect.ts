@@ -1,14 +1,13 @@
 /** `afterimage inspect FILE`: what a segment says of itself, after it was verified. */
 import type { Command } from "commander";
-import { FileSource } from "../journal/file-source.ts";
 import { HEADER_FLAG_NO_CHECKSUM, isSnapshot, type SegmentHeader } from "../ltx/header.ts";
 import type { ChecksumHalves } from "../ltx/page-checksum.ts";
 import { formatChecksum, formatTxid } from "../ltx/position.ts";
 import { SegmentDecoder, type SegmentTrailer } from "../ltx/segment-decoder.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
+import { openSegment } from "./open-segment.ts";
 import type { Register } from "./register.ts";
-import { resolveFile } from "./resolve-file.ts";
 
 interface InspectOptions {
   /** List the pages. */
@@ -27,7 +26,7 @@ interface PageView {
 const PAGE_BATCH = 1_024;
 
 export async function inspect(args: InspectArguments, io: CommandIo): Promise<number> {
-  using source = new FileSource(resolveFile(args.file, io));
+  using source = openSegment(args.file, io);
   const decoder = new SegmentDecoder(source);
   const pages: PageView[] = [];
   for (let page = decoder.next(), seen = 1; page !== null; page = decoder.next(), seen++) {

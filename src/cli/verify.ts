@@ -4,14 +4,13 @@
  */
 import type { Command } from "commander";
 import { AfterimageError } from "../errors.ts";
-import { FileSource } from "../journal/file-source.ts";
 import { formatChecksum, formatTxid } from "../ltx/position.ts";
 import { verifySegmentInSlices } from "../ltx/verify-segment.ts";
 import type { VerificationResult } from "../member/member-control.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
+import { openSegment } from "./open-segment.ts";
 import type { Register } from "./register.ts";
-import { resolveFile } from "./resolve-file.ts";
 import { withControl } from "./with-control.ts";
 
 interface VerifyArguments extends GlobalOptions {
@@ -55,7 +54,7 @@ async function verifyFiles(args: VerifyArguments, io: CommandIo): Promise<number
 }
 
 async function verifyFile(file: string, io: CommandIo): Promise<FileVerification> {
-  using source = new FileSource(resolveFile(file, io));
+  using source = openSegment(file, io);
   try {
     const { header, pages, postApplyChecksum } = await verifySegmentInSlices(source);
     return {

@@ -3,39 +3,44 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { AfterimageError } from "../errors.ts";
 import { connectControl } from "../member/control-client.ts";
-import { Member } from "../member/member.ts";
 import type { MemberControl } from "../member/member-control.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { createLogger } from "./logger.ts";
 import { openConfiguration, type Selection } from "./open-configuration.ts";
+import { openMember } from "./open-member.ts";
 
 /** A daemon that has just been started holds the lock a moment before it listens. */
 const DAEMON_START_MS = 2_000;
 const RETRY_MS = 50;
 
+interface Reached {
+  readonly control: MemberControl;
+  close(): Promise<void>;
+}
+
+/** Calls `act` with the member that this machine is, and resolves to what it returns. */
 export async function withControl<T>(
   args: GlobalOptions,
   io: CommandIo,
-  act: (control: MemberControl, selection: Selection) => Promise<T>,
+  act: (control: MemberControl) => Promise<T>,
 ): Promise<T> {
-  const selection = openConfiguration(args, io);
-  const connected = await connectOrOpen(selection, io);
-  if (!(connected instanceof Member)) return await act(connected, selection);
+  const { control, close } = await connectOrOpen(openConfiguration(args, io), io);
   try {
-    return await act(connected, selection);
+    return await act(control);
   } finally {
-    await connected.close();
+    await close();
   }
 }
 
-async function connectOrOpen({ configuration, member }: Selection, io: CommandIo): Promise<MemberControl> {
-  const socketPath = join(member.state, "control.sock");
+async function connectOrOpen(selection: Selection, io: CommandIo): Promise<Reached> {
+  const socketPath = join(selection.member.state, "control.sock");
   const deadlineMs = performance.now() + DAEMON_START_MS;
   for (;;) {
     const connected = await connectControl(socketPath);
-    if (connected !== null) return connected;
+    if (connected !== null) return { control: connected, close: async () => undefined };
     try {
-      return await Member.open({ configuration, member: member.name, logger: createLogger(io, "error") });
+      const member = await openMember(selection, createLogger(io, "error"));
+      return { control: member, close: () => member.close() };
     } catch (error) {
       const held = error instanceof AfterimageError && error.code === "LOCK_HELD";
       if (!held || performance.now() > deadlineMs) throw error;

@@ -104,8 +104,10 @@ function sharedPlaces({ source, members }: Checked): Fault[] {
     const machine = machineOf(mailbox);
     mailboxes.take(`${machine} ${mailbox.path}`, ["members", name, "mailbox"]);
     states.take(`${machine} ${member.state}`, ["members", name, "state"]);
+    // Members that share directories may be on machines of their own, each with the database at the usual place.
+    const owner = mailbox.kind === "file" ? name : machine;
     for (const [database, path] of member.databases) {
-      databases.take(`${machine} ${path}`, ["members", name, "databases", database]);
+      databases.take(`${owner} ${path}`, ["members", name, "databases", database]);
     }
   }
   return [mailboxes, states, databases].flatMap(({ faults }) => faults);

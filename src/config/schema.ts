@@ -24,6 +24,8 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** The smallest limit that holds a page of any size. */
 const MIN_SEGMENT_BYTES = 128 * 1024;
+/** 107 bytes for a socket's path (unix(7)), less `/control.sock`. */
+const MAX_STATE_PATH_BYTES = 94;
 
 /** A section of the file: its schema, and its keys for the message about one that is not known. */
 interface Section<T extends z.ZodType> {
@@ -107,6 +109,17 @@ function absolutePath(home: string) {
   });
 }
 
+/** The daemon's Unix socket lies in the state directory, and its path has a limit of its own. */
+function stateDirectory(home: string) {
+  return absolutePath(home).pipe(
+    parsedText("PATH_TOO_LONG", (path) =>
+      Buffer.byteLength(path) <= MAX_STATE_PATH_BYTES
+        ? { value: path }
+        : `a state directory's path has at most ${MAX_STATE_PATH_BYTES} bytes, because of the control socket in it`,
+    ),
+  );
+}
+
 /** `${KEEP}` arrives as text. */
 const count = z.preprocess(
   (value) => (typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value),
@@ -123,7 +136,7 @@ export function sections(home: string) {
     mailbox,
     hostKey: hostKey.optional(),
     directory: path.optional(),
-    state: path,
+    state: stateDirectory(home),
     databases: z.record(z.string(), path),
     follows: z.string().default(FOLLOWS_OPERATIONAL),
     type: z.enum(MEMBER_TYPES).default("failover"),
@@ -175,5 +188,4 @@ function section<T extends z.ZodType>(schema: T, shape: object): Section<T> {
 }
 
 export type Sections = ReturnType<typeof sections>;
-export type ParsedTop = z.output<Sections["top"]["schema"]>;
 export type ParsedMember = z.output<Sections["member"]["schema"]>;

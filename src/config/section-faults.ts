@@ -66,6 +66,7 @@ const CUSTOM_CODES = [
   "MAILBOX_INVALID",
   "HOST_KEY_INVALID",
   "PATH_NOT_ABSOLUTE",
+  "PATH_TOO_LONG",
 ] as const satisfies readonly FaultCode[];
 
 function isCustomCode(code: unknown): code is (typeof CUSTOM_CODES)[number] {

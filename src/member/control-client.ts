@@ -87,7 +87,7 @@ class ControlClient implements MemberControl {
         headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
       });
       const response = new Promise<IncomingMessage>((resolve, reject) => {
-        outgoing.once("response", resolve).once("error", reject);
+        outgoing.once("response", resolve).on("error", reject);
       });
       outgoing.end(body);
       const incoming = await response;

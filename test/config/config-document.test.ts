@@ -9,7 +9,7 @@ const { top, member, backup, ssh, journal } = sections(homedir());
 test.each([...top.keys, ...member.keys, ...backup.keys, ...ssh.keys, ...journal.keys])(
   "docs/CONFIG.md describes the key %s",
   (key) => {
-    expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` \\|`, "m"));
+    expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, "m"));
   },
 );
 

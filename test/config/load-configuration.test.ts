@@ -120,6 +120,11 @@ members:
     expect(lisbon.backup).toEqual({ directory: "/b", schedule: "0 3 * * *", keep: 3 });
   });
 
+  test("lets members that share directories have their databases at the same place", () => {
+    const { members } = load(PAIR.replace("d/porto", "d/lisbon"));
+    expect(members.get("porto")?.databases.get("patients")).toBe("/d/lisbon.db");
+  });
+
   test("lets machines that are reached over SSH use the same paths", () => {
     const member = (name: string) => `
   ${name}:
@@ -213,11 +218,27 @@ journal: { retention: 72, rotate: "61 * * * *" }
       "FOLLOWS_CYCLE 7:14 members.lisbon.follows",
     ],
     ["one mailbox for two", PAIR.replace("m/porto", "m/x/../lisbon/"), "MAILBOX_SHARED 9:14 members.porto.mailbox"],
+    [
+      "a state directory whose control socket no system call would take",
+      PAIR.replace("/s/porto", `/s/${"x".repeat(100)}`),
+      "PATH_TOO_LONG 10:12 members.porto.state",
+    ],
     ["one state for two", PAIR.replace("s/porto", "s/lisbon"), "STATE_SHARED 10:12 members.porto.state"],
     [
-      "one database file for two",
-      PAIR.replace("d/porto", "d/lisbon"),
-      "DATABASE_PATH_SHARED 11:28 members.porto.databases.patients",
+      "one database file for two databases",
+      PAIR.replace("{ patients: /d/lisbon.db }", "{ patients: /d/lisbon.db, copy: /d/lisbon.db }").replace(
+        "{ patients: /d/porto.db }",
+        "{ patients: /d/porto.db, copy: /d/copy.db }",
+      ),
+      "DATABASE_PATH_SHARED 7:48 members.lisbon.databases.copy",
+    ],
+    [
+      "one database file for two members of one host",
+      PAIR.replace(/mailbox: file:\/\/(.*)/g, `mailbox: sftp://u@host$1\n    hostKey: ${FINGERPRINT}`).replace(
+        "d/porto",
+        "d/lisbon",
+      ),
+      "DATABASE_PATH_SHARED 13:28 members.porto.databases.patients",
     ],
     ["a state in the mailbox", PAIR.replace("/s/porto", "/m/porto/state"), "STATE_EXPOSED 10:12 members.porto.state"],
     [

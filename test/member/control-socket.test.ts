@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, statSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
@@ -132,7 +134,7 @@ test("a daemon that goes away before it has answered is reported", async () => {
 test("an answer of another version is reported", async () => {
   const path = join(temporaryDirectory(), "control.sock");
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{"mirror":1}';
-  const other = await listen(path, (server) => server.on("connection", (socket) => socket.end(answer)));
+  const other = await listen(path, (server) => server.on("connection", (socket) => answerWith(socket, answer)));
   onTestFinished(() => void other.close());
   await expect((await client(path)).status()).rejects.toMatchObject({ code: "CONTROL_PROTOCOL" });
 });
@@ -154,7 +156,12 @@ test("a second server on a socket that is answered is refused, and the first goe
 
 test("what a killed daemon left behind is replaced", async () => {
   const path = join(temporaryDirectory(), "control.sock");
-  writeFileSync(path, "");
+  const listening = `require("net").createServer().listen(process.argv[1], () => console.log("listening"))`;
+  const daemon = spawn(process.execPath, ["-e", listening, path], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(daemon.stdout, "data");
+  daemon.kill("SIGKILL");
+  await once(daemon, "exit");
+  expect(existsSync(path)).toBe(true);
   const server = await startControlServer(path, new EchoMember());
   onTestFinished(() => server.close());
   expect(await (await client(path)).status()).toMatchObject({ answeredBy: "lisbon" });
@@ -172,6 +179,12 @@ test("a socket that cannot be made is reported", async () => {
   const path = join(temporaryDirectory(), "missing", "control.sock");
   await expect(startControlServer(path, new EchoMember())).rejects.toMatchObject({ code: "CONTROL_FAILED", path });
 });
+
+function answerWith(socket: Socket, answer: string): void {
+  // The client may be gone before it was read.
+  socket.on("error", () => undefined);
+  socket.end(answer);
+}
 
 async function listen(path: string, setUp: (server: Server) => void): Promise<Server> {
   const server = createServer();

@@ -1,0 +1,147 @@
+/** A pair of members over directories: every command with daemons that run, and without. */
+import { rmSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { type DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
+import { waitUntil } from "../../src/demo/wait-until.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { afterimage, type Ended, startAfterimage } from "./afterimage.ts";
+
+const PAIR: readonly DemoMember[] = [
+  { member: "lisbon", follows: null },
+  { member: "porto", follows: "lisbon" },
+];
+/** The schedule never comes: what is rotated is rotated by command. */
+const BY_COMMAND = { rotate: "0 0 1 1 *" };
+
+class Pair {
+  readonly set = new DemoSet({ root: temporaryDirectory(), members: PAIR, journal: BY_COMMAND });
+
+  constructor() {
+    this.write("CREATE TABLE t (a)");
+  }
+
+  write(sql: string): void {
+    const db = new Database(this.set.databasePath("lisbon"));
+    db.pragma("journal_mode = WAL");
+    db.exec(sql);
+    db.close();
+  }
+
+  run(member: string, ...args: string[]): Promise<Ended> {
+    return afterimage([...args, "--config", this.set.configPath, "--node", member], { cwd: this.set.root });
+  }
+
+  start(member: string) {
+    return startAfterimage(["run", "--config", this.set.configPath, "--node", member], { cwd: this.set.root });
+  }
+
+  async json(member: string, ...args: string[]) {
+    const { code, stdout, stderr } = await this.run(member, ...args, "--json");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout);
+  }
+
+  async until(what: string, condition: () => boolean): Promise<void> {
+    await waitUntil(condition, { what, stalledAfterMs: 20_000, progress: () => this.set.progress() });
+  }
+}
+
+test("with daemons: rotate, status, segments, verify, inspect, fence and unfence", async () => {
+  const pair = new Pair();
+  const daemons = [pair.start("lisbon"), pair.start("porto")];
+  const integrated = (member: string) => pair.set.databaseStatus(member)?.integrated?.txid ?? null;
+  await pair.until("porto has its snapshot", () => integrated("porto") !== null);
+
+  pair.write("INSERT INTO t VALUES (1)");
+  const { rotated } = await pair.json("lisbon", "rotate");
+  expect(rotated).toMatchObject([
+    { database: "shop", position: expect.stringMatching(/^1:[0-9a-f]{16}:[0-9a-f]{16}$/) },
+  ]);
+  const [, end] = rotated[0].position.split(":");
+  await pair.until("porto has the transaction", () => integrated("porto") === end);
+
+  const status = await pair.run("porto", "status");
+  expect(status.code).toBe(0);
+  const [heading, titles, lisbon, porto] = status.stdout.split("\n");
+  expect(heading).toContain("as porto sees it");
+  expect(titles).toMatch(/^Member +Role +State +Epoch +Database +Received +Integrated +Lag tx +Lag s$/);
+  expect(lisbon).toMatch(/^lisbon +operational +operational +1 +shop /);
+  expect(porto).toMatch(new RegExp(`^ {2}porto +mirror +connected +1 +shop +${end} +${end} +0 +0\\.0$`));
+
+  const { segments } = await pair.json("porto", "segments");
+  expect(segments[0]).toMatchObject({ database: "shop", epoch: 1, kind: "snapshot", minTxid: "0000000000000001" });
+  expect(segments.at(-1)).toMatchObject({ kind: "segment", maxTxid: end });
+  const file: string = segments.at(-1).path;
+  expect(await pair.json("porto", "inspect", file, "--pages")).toMatchObject({
+    kind: "segment",
+    bytes: statSync(file).size,
+    maxTxid: end,
+    epoch: 1,
+    pageSize: 4096,
+    pageList: [{ pgno: 2 }],
+  });
+  expect(await pair.json("porto", "verify")).toMatchObject({ ok: true, databases: [{ ok: true, problems: [] }] });
+
+  const refused = await pair.run("porto", "rotate");
+  expect(refused).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("error NOT_OPERATIONAL: ") });
+  expect(await pair.json("lisbon", "fence")).toEqual({
+    databases: [{ database: "shop", fenced: true, changed: true }],
+  });
+  expect(() => pair.write("INSERT INTO t VALUES (2)")).toThrow(/readonly/);
+  expect(await pair.json("lisbon", "unfence", "shop")).toMatchObject({ databases: [{ fenced: false, changed: true }] });
+  pair.write("INSERT INTO t VALUES (2)");
+
+  for (const { child } of daemons) child.kill("SIGTERM");
+  for (const { ended } of daemons) expect(await ended).toMatchObject({ code: 0, signal: null, stdout: "" });
+});
+
+test("without daemons each command does the work itself", async () => {
+  const pair = new Pair();
+  expect(await pair.json("lisbon", "rotate")).toMatchObject({ rotated: [{ database: "shop" }] });
+  const { segments } = await pair.json("lisbon", "segments", "--limit", "1");
+  expect(segments).toHaveLength(1);
+  expect(await pair.json("porto", "integrate")).toMatchObject({ integrated: [{ database: "shop", position: null }] });
+  const { members } = await pair.json("lisbon", "status");
+  expect(members).toMatchObject([
+    { member: "lisbon", role: "operational", state: "down" },
+    { member: "porto", reachable: false },
+  ]);
+  const verified = await pair.run("lisbon", "verify", "--json");
+  expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
+  const wrong = await pair.run("lisbon", "rotate", "shopp", "--json");
+  expect(wrong.code).toBe(2);
+  expect(JSON.parse(wrong.stdout)).toMatchObject({ error: { code: "DATABASE_UNKNOWN" } });
+});
+
+test("a second daemon on the same state is refused as busy", async () => {
+  const pair = new Pair();
+  pair.start("lisbon");
+  await pair.until("lisbon serves", () => pair.set.databaseStatus("lisbon") !== null);
+  const second = await pair.run("lisbon", "run");
+  expect(second).toMatchObject({ code: 4, stderr: expect.stringContaining("error LOCK_HELD: ") });
+});
+
+test("segment files are verified one by one, wherever they are", async () => {
+  const pair = new Pair();
+  const { segments } = await pair.json("lisbon", "rotate").then(() => pair.json("lisbon", "segments"));
+  const file: string = segments[0].path;
+  const cwd = pair.set.root;
+  const good = await afterimage(["verify", file], { cwd });
+  expect(good).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok {2}.*: transactions 0{15}1 to /) });
+  truncateSync(file, statSync(file).size - 1);
+  const bad = await afterimage(["verify", file, "--json"], { cwd });
+  expect(bad.code).toBe(1);
+  expect(JSON.parse(bad.stdout)).toMatchObject({
+    ok: false,
+    files: [{ file, ok: false, problems: [expect.any(String)] }],
+  });
+  const inspected = await afterimage(["inspect", file], { cwd });
+  expect(inspected).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error SEGMENT_[A-Z]+: .*\n {2}path: /) });
+  rmSync(file);
+  const missing = await afterimage(["inspect", file], { cwd });
+  expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("error FILE_MISSING: ") });
+  const directory = await afterimage(["inspect", join(file, "..")], { cwd });
+  expect(directory).toMatchObject({ code: 1, stderr: expect.stringContaining("error FILE_UNREADABLE: ") });
+});
