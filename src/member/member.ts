@@ -17,7 +17,6 @@ import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { formatChecksum, formatTxid, NO_TXID } from "../ltx/position.ts";
-import type { IntegrationStep } from "../sqlite/mirror-database.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import type { EventLevel, MemberContext } from "./member-context.ts";
 import type {
@@ -30,7 +29,7 @@ import type {
   VerificationResult,
 } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
-import { MirrorDuty } from "./mirror-duty.ts";
+import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
 import { peerStatus } from "./peer-status.ts";
@@ -45,8 +44,8 @@ export interface MemberOptions {
   readonly member: string;
   readonly logger: Logger;
   readonly nowMs?: () => number;
-  /** Called at every named step of integration; for fault tests. */
-  readonly onStep?: (step: IntegrationStep) => void;
+  /** Called at every named step of a mirror; for fault tests. */
+  readonly onStep?: (step: MirrorStep) => void;
 }
 
 export class Member implements MemberControl, AsyncDisposable {

@@ -23,6 +23,9 @@ import { Serial } from "./serial.ts";
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 500;
 
+/** Points between which a mirror may die: those of the database, and what is recorded before and after it. */
+export type MirrorStep = IntegrationStep | "received" | "announced" | "recorded";
+
 export class MirrorDuty {
   readonly name: string;
   readonly inbox: Inbox;
@@ -30,19 +33,19 @@ export class MirrorDuty {
   readonly #context: MemberContext;
   readonly #serial = new Serial();
   readonly #errors: DutyErrors;
-  readonly #onStep: ((step: IntegrationStep) => void) | undefined;
+  readonly #onStep: (step: MirrorStep) => void;
   readonly #table: PageChecksumTable;
   #database: MirrorDatabase | null = null;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param onStep called at every named step of integration; for fault tests. */
-  constructor(context: MemberContext, name: string, path: string, onStep?: (step: IntegrationStep) => void) {
+  constructor(context: MemberContext, name: string, path: string, onStep?: (step: MirrorStep) => void) {
     this.name = name;
     this.inbox = new Inbox(context, name);
     this.#path = path;
     this.#context = context;
     this.#errors = new DutyErrors(context, name);
-    this.#onStep = onStep;
+    this.#onStep = onStep ?? (() => {});
     const row = context.store.database(name);
     this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.integrated?.checksum);
   }
@@ -57,7 +60,7 @@ export class MirrorDuty {
     await this.#serial.run(async () => {
       if (this.#errors.waiting) return;
       try {
-        await this.inbox.scan(upstreamEnd);
+        if ((await this.inbox.scan(upstreamEnd)) > 0) this.#onStep("received");
         if (this.#row()?.paused !== true) await this.#integrateAll();
         this.#database?.checkForeignChange();
         await this.#shortenWal();
@@ -151,6 +154,7 @@ export class MirrorDuty {
     try {
       const { run, ...proof } = mergeSegments(sources, batch.last.postApplyChecksum);
       this.#context.store.saveDatabase(this.name, { intent: intentOf(batch, run.pageCount) });
+      this.#onStep("announced");
       const mark = batch.snapshot
         ? await database.integrateDifference(run, proof)
         : await database.integrate(run, proof);
@@ -179,6 +183,7 @@ export class MirrorDuty {
       });
     });
     this.#table.settle();
+    this.#onStep("recorded");
   }
 
   /** The open database, opened if need be. A batch that a crash left appended but not recorded is recorded now. */

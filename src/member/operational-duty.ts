@@ -25,11 +25,14 @@ import type { MemberContext } from "./member-context.ts";
 import type { FenceResult, RotationResult, VerificationResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import { Serial } from "./serial.ts";
+import { untilWritten } from "./until-written.ts";
 
 /** The WAL is handed off and checkpointed when it has grown past SQLite's own default of 1000 frames. */
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 1_000;
 const IDENTITY_INTERVAL_MS = 1_000;
+/** After so long without a write the WAL is watched instead of being looked at again and again. */
+const QUIET_AFTER_MS = 1_000;
 
 export class OperationalDuty {
   readonly name: string;
@@ -43,6 +46,7 @@ export class OperationalDuty {
   #walBytes: number | null = null;
   #identityCheckedAtMs = Number.NEGATIVE_INFINITY;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
+  #writtenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: MemberContext, name: string, path: string) {
     this.name = name;
@@ -71,13 +75,28 @@ export class OperationalDuty {
     await this.#serial.run(async () => {
       try {
         if (!(await this.#ready())) return;
-        if (options.rotate && this.#opened().hasNewCommits()) await this.#cutAll();
+        if (options.rotate && this.#opened().hasNewCommits()) {
+          this.#writtenAtMs = this.#context.nowMs();
+          await this.#cutAll();
+        }
         await this.#shortenWal();
         this.#walBytes = this.#opened().walBytes;
       } catch (error) {
         this.#fail(error);
       }
     });
+  }
+
+  /**
+   * While applications write it returns at once; when they do not, it waits for a write to the WAL, at most `timeoutMs`.
+   * A write is seen before its commit is, so after one it goes on returning at once for a while.
+   */
+  async untilWritten(timeoutMs: number, stop: AbortSignal): Promise<void> {
+    const database = this.#database;
+    if (database === null || this.#context.nowMs() - this.#writtenAtMs < QUIET_AFTER_MS) return;
+    const alreadyWritten = () => database !== this.#database || database.hasNewCommits();
+    const written = await untilWritten(`${this.#path}-wal`, { timeoutMs, alreadyWritten, stop });
+    if (written) this.#writtenAtMs = this.#context.nowMs();
   }
 
   /** Cuts everything that was committed before the call. Throws what keeps it from doing so. */

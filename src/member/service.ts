@@ -25,7 +25,7 @@ const PEER_INTERVAL_MS = 2_000;
 const UPSTREAM_INTERVAL_MS = 500;
 /** The inbox is looked into this often even when the watcher says nothing. */
 const SCAN_INTERVAL_MS = 1_000;
-/** Between scheduled rotations the database is still looked after this often. */
+/** Between rotations, scheduled or for want of commits, the database is still looked after this often. */
 const ATTEND_INTERVAL_MS = 1_000;
 
 /** Serves until `stop` is aborted; everything that was begun is finished or undone when this resolves. */
@@ -72,6 +72,7 @@ async function rotateLoop(member: Member, duty: OperationalDuty, stop: AbortSign
     while (!stop.aborted) {
       await duty.poll({ rotate: true });
       await pause(minIntervalMs, stop);
+      await duty.untilWritten(ATTEND_INTERVAL_MS, stop);
     }
     return;
   }
