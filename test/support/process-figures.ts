@@ -1,8 +1,5 @@
 /** What the kernel says of a running process (Linux, proc(5)). */
-import { readFileSync } from "node:fs";
-
-/** USER_HZ: the unit of times in /proc/<pid>/stat, 100 a second on every Linux platform that Node supports. */
-const TICK_MS = 10;
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Peak resident memory since the process started, in bytes. */
 export function peakResidentBytes(pid: number): number {
@@ -11,10 +8,11 @@ export function peakResidentBytes(pid: number): number {
   return Number(kib) * 1024;
 }
 
-/** Processor time that the process has used, user and system, in milliseconds. */
+/** Processor time that all of the process's threads have used, in milliseconds (to the nanosecond, unlike /proc/<pid>/stat). */
 export function processorMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The second field is the command in parentheses and may hold spaces; utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = tasks.map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, used) => sum + used, 0) / 1e6;
 }
