@@ -10,11 +10,13 @@ export class TestProcess {
   readonly #watchers = new Set<() => void>();
   /** The last message that it sent, or the last line that it printed. */
   latest: unknown = null;
+  first: unknown = null;
   messages = 0;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
     const heard = (message: unknown) => {
+      if (this.messages === 0) this.first = message;
       this.latest = message;
       this.messages++;
       for (const watcher of this.#watchers) watcher();

@@ -6,6 +6,7 @@ process, with or without Afterimage: autocheckpoint is off here, so that what is
 import os
 import sqlite3
 import sys
+import time
 
 db = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
 db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -17,3 +18,4 @@ while True:
     db.execute("COMMIT")
     committed += 1
     print(committed, flush=True)
+    time.sleep(0.001)

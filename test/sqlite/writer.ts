@@ -1,10 +1,11 @@
 /**
  * Process: an application that writes through better-sqlite3 with default settings until it is disconnected or killed.
- * Arguments: database, seed. It sends how many transactions it has committed after each.
+ * Arguments: database, seed, longest pause between transactions in ms. It sends how many transactions it has committed after each.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 
-const [path = "", seedText = "1"] = process.argv.slice(2);
+const [path = "", seedText = "1", pauseText = "2"] = process.argv.slice(2);
 let seed = Number(seedText);
 const db = new Database(path, { timeout: 20_000 });
 const insert = db.prepare("INSERT INTO t (a, b) VALUES (randomblob(?), hex(randomblob(8)))");
@@ -36,6 +37,7 @@ for (let committed = 1; running; committed++) {
   if (below(500) === 0) db.pragma("incremental_vacuum(50)");
   // Whoever started it may be gone already.
   process.send?.(committed, () => {});
-  await new Promise(setImmediate);
+  // SQLite's busy handler sleeps up to 100 ms: without a pause one of several writers would have the lock all the time.
+  await sleep(below(Number(pauseText) + 1));
 }
 db.close();
