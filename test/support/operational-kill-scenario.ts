@@ -18,7 +18,8 @@ import {
   untilSet,
 } from "./mirror-set.ts";
 
-const WRITER_PAUSE_MS = 4;
+/** Slow enough that a WAL often outlives the daemon's absence, so that both ways of restarting are met. */
+const WRITER_PAUSE_MS = 30;
 const LONGEST_LIFE_MS = 700;
 /** The daemon stays down for so long in one round of three: long enough for writers to checkpoint and restart the WAL. */
 const LONG_ABSENCE_MS = 1_200;
