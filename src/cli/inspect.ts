@@ -83,7 +83,7 @@ const LABELS: Readonly<Record<keyof ReturnType<typeof describe>, string>> = {
   preApplyChecksum: "Database checksum before",
   postApplyChecksum: "Database checksum after",
   fileChecksum: "File checksum",
-  walOffset: "Ends in the WAL at byte",
+  walOffset: "Begins in the WAL at byte",
   walSize: "Bytes of the WAL",
   walSalts: "Salts of the WAL",
   epoch: "Epoch",

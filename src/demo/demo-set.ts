@@ -16,6 +16,9 @@ const PROGRAM = fileURLToPath(new URL("../../bin/afterimage", import.meta.url));
 /** The name that the database has in the configuration. */
 export const DATABASE = "shop";
 
+/** The path of a segment in a journal, and its last transaction. */
+const SEGMENT = /ltx\/0\/[0-9a-f]{16}-([0-9a-f]{16})\.ltx$/;
+
 export interface DemoMember {
   readonly member: string;
   /** The member that it follows; null for the operational one. */
@@ -123,12 +126,13 @@ export class DemoSet {
       .join(", ");
   }
 
-  /** Segments in the operational member's journal. */
+  /** Segments in the operational member's journal, without the end mark behind the last one. */
   segmentCount(): number {
+    const end = this.databaseStatus(this.operational)?.received?.txid ?? "";
     const journal = join(this.statePath(this.operational), "journal");
     try {
       const names = readdirSync(journal, { recursive: true, encoding: "utf8" });
-      return names.filter((name) => /ltx\/0\/[0-9a-f]{16}-[0-9a-f]{16}\.ltx$/.test(name)).length;
+      return names.filter((name) => (SEGMENT.exec(name)?.[1] ?? "g") <= end).length;
     } catch {
       return 0;
     }

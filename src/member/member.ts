@@ -176,7 +176,9 @@ export class Member implements MemberControl, AsyncDisposable {
 
   async integrate(databases?: readonly string[]): Promise<IntegrationResult[]> {
     if (this.role === "operational") {
-      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`);
+      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`, {
+        hint: "Run the command with --node and a mirror's name, on the mirror.",
+      });
     }
     return await inTurn(chosen(this.mirrors, databases), (duty) => duty.integrate());
   }
@@ -236,7 +238,9 @@ export class Member implements MemberControl, AsyncDisposable {
 
   #chosenOperational(databases?: readonly string[]): OperationalDuty[] {
     if (this.role === "operational") return chosen(this.operational, databases);
-    throw new MemberError("NOT_OPERATIONAL", `${this.context.self.name} is a mirror: it cuts no segments of its own`);
+    throw new MemberError("NOT_OPERATIONAL", `${this.context.self.name} is a mirror: it cuts no segments of its own`, {
+      hint: "Run the command with --node and the operational member's name, on that machine.",
+    });
   }
 
   /** Serves until `stop` is aborted. */
