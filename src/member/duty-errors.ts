@@ -4,9 +4,17 @@ import type { MemberContext } from "./member-context.ts";
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
 
+/** Trying again would not help, and costs a comparison of every page: an operator has to look first. */
+const HALTING = new Set(["MIRROR_INCONSISTENT", "INTEGRATION_CHECKSUM"]);
+
+/** Whether work on a database with this error has stopped until an operator has looked. */
+export function halts(code: string): boolean {
+  return HALTING.has(code);
+}
+
 /**
  * What went wrong with one database: kept in the state for status, raised once as an event, cleared once; and when the
- * next attempt is due, later with every failure, 30 s at most.
+ * next attempt is due, later with every failure, 30 s at most, or never for an error that halts.
  */
 export class DutyErrors {
   readonly #context: MemberContext;
@@ -31,7 +39,8 @@ export class DutyErrors {
     const nowMs = this.#context.nowMs();
     this.#raised = true;
     const view = errorView(error, nowMs);
-    this.#retryAtMs = nowMs + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
+    const backoffMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
+    this.#retryAtMs = halts(view.code) ? Number.POSITIVE_INFINITY : nowMs + backoffMs;
     if (store.database(this.#database)?.error?.code === view.code) return;
     store.saveDatabase(this.#database, { error: view });
     this.#context.event("error", view.code, this.#database, view.message);

@@ -55,12 +55,15 @@ export class MirrorDuty {
     return this.#database?.walBytes ?? null;
   }
 
-  /** One turn of the service: takes in what arrived, then integrates what waits. Errors stop this database only. */
+  /**
+   * One turn of the service: takes in what arrived, then integrates what waits. An error stops the integration of this
+   * database only; it goes on receiving, and its followers get what it received.
+   */
   async poll(upstreamEnd: Txid | null): Promise<void> {
     await this.#serial.run(async () => {
-      if (this.#errors.waiting) return;
       try {
         if ((await this.inbox.scan(upstreamEnd)) > 0) this.#onStep("received");
+        if (this.#errors.waiting) return;
         if (this.#row()?.paused !== true) await this.#integrateAll();
         this.#database?.checkForeignChange();
         await this.#shortenWal();
@@ -77,6 +80,7 @@ export class MirrorDuty {
       try {
         await this.inbox.scan(null);
         const transactions = await this.#integrateAll();
+        this.#errors.clear();
         const position = this.#row()?.integrated ?? null;
         return { database: this.name, transactions, position: position === null ? null : formatPosition(position) };
       } catch (error) {

@@ -10,6 +10,7 @@ import {
   type PositionView,
   STATUS_VERSION,
 } from "../status/member-status.ts";
+import { halts } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { Peer } from "./peer.ts";
 
@@ -99,7 +100,7 @@ function memberState(parts: StatusParts, databases: readonly DatabaseStatus[]): 
   if (parts.role === "operational") {
     return databases.length > 0 && databases.every((database) => database.fenced) ? "fenced" : "operational";
   }
-  if (databases.some((database) => database.error?.code.startsWith("MIRROR_"))) return "inconsistent";
+  if (databases.some((database) => halts(database.error?.code ?? ""))) return "inconsistent";
   if (databases.some((database) => database.paused)) return "paused";
   if (parts.upstream === null || !parts.upstream.alive) return "waiting";
   return databases.every((database) => database.lagTransactions === 0) ? "connected" : "synchronizing";
