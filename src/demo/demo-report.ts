@@ -41,20 +41,22 @@ export interface DemoProgress {
   readonly elapsedSeconds: number;
   readonly committed: number;
   readonly segments: number;
-  readonly operational: DatabaseStatus | null;
+  readonly operational: { readonly member: string; readonly status: DatabaseStatus | null };
   readonly mirrors: readonly MirrorProgress[];
 }
 
-/** One line: commits, segments, the end of the journal, and for each mirror its position, its distance and its lag. */
+/** What the lines of {@link formatProgress} show. */
+export const PROGRESS_LEGEND =
+  "Every second: commits, segments, the last transaction of each member, and the lag from commit to visible (p50/p99).";
+
 export function formatProgress(progress: DemoProgress): string {
-  const end = txidNumber(progress.operational?.operational);
   const start = [
     `${String(progress.elapsedSeconds).padStart(3)} s`,
     `${count(progress.committed).padStart(7)} commits`,
-    `${count(progress.segments).padStart(6)} segments`,
-    `txid ${end === null ? "-" : count(end)}`.padEnd(11),
+    `${count(progress.segments).padStart(5)} segments`,
+    `${progress.operational.member} ${transaction(progress.operational.status?.operational)}`,
   ].join("  ");
-  return [start, ...progress.mirrors.map((mirror) => formatMirror(mirror, end))].join(" │ ");
+  return [start, ...progress.mirrors.map(formatMirror)].join(" │ ").trimEnd();
 }
 
 /** The table at the end. */
@@ -72,9 +74,7 @@ export function formatResult(result: DemoResult, segments: number): string {
   const rows = result.members.map((member) => [
     member.member,
     member.follows,
-    member.integrated === null
-      ? "-"
-      : `${member.integrated.epoch}:${count(Number.parseInt(member.integrated.txid, 16))}`,
+    member.integrated === null ? "-" : `${member.integrated.epoch}:${Number.parseInt(member.integrated.txid, 16)}`,
     milliseconds(member.lagMs.p50),
     milliseconds(member.lagMs.p99),
     count(member.reads),
@@ -92,16 +92,14 @@ export function formatResult(result: DemoResult, segments: number): string {
   ].join("\n");
 }
 
-function formatMirror(mirror: MirrorProgress, end: number | null): string {
-  const own = txidNumber(mirror.status?.integrated);
-  const behind = own === null || end === null ? "no snapshot yet" : own >= end ? "level" : `-${count(end - own)}`;
-  const lag = mirror.recentLagMs === null ? "" : `lag ${mirror.recentLagMs.p50}/${mirror.recentLagMs.p99} ms`;
-  const errors = mirror.readErrors === 0 ? "" : ` ${mirror.readErrors} READ ERRORS`;
-  return `${mirror.member} ${behind.padEnd(5)} ${lag}${errors}`.padEnd(28);
+function formatMirror({ member, status, recentLagMs, readErrors }: MirrorProgress): string {
+  const lag = recentLagMs === null ? "" : `${recentLagMs.p50}/${recentLagMs.p99} ms`;
+  const errors = readErrors === 0 ? "" : ` ${readErrors} READ ERRORS`;
+  return `${member} ${transaction(status?.integrated)} ${lag.padEnd(11)}${errors}`;
 }
 
-function txidNumber(position: PositionView | null | undefined): number | null {
-  return position ? Number.parseInt(position.txid, 16) : null;
+function transaction(position: PositionView | null | undefined): string {
+  return position ? count(Number.parseInt(position.txid, 16)) : "-";
 }
 
 function milliseconds(value: number | null): string {

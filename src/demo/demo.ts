@@ -13,7 +13,13 @@ import {
   type ReaderReport,
   readerReportSchema,
 } from "./demo-messages.ts";
-import { type DemoProgress, type DemoResult, formatProgress, type MemberResult } from "./demo-report.ts";
+import {
+  type DemoProgress,
+  type DemoResult,
+  formatProgress,
+  type MemberResult,
+  PROGRESS_LEGEND,
+} from "./demo-report.ts";
 import { type DemoMember, DemoSet } from "./demo-set.ts";
 import { type ManagedProcess, ReportingProcess } from "./managed-process.ts";
 import { OrderAudit } from "./order-audit.ts";
@@ -106,6 +112,7 @@ class DemoRun implements AsyncDisposable {
 
   /** Shows a line a second until the time is over. */
   async watch(): Promise<void> {
+    this.#say(PROGRESS_LEGEND);
     const beganMs = performance.now();
     for (let second = 1; second <= this.#options.seconds; second++) {
       const untilMs = beganMs + second * 1000;
@@ -188,7 +195,10 @@ class DemoRun implements AsyncDisposable {
       elapsedSeconds,
       committed: this.#application.latest?.committed ?? 0,
       segments: this.#set.segmentCount(),
-      operational: this.#set.databaseStatus(this.#set.operational),
+      operational: {
+        member: this.#set.operational,
+        status: this.#set.databaseStatus(this.#set.operational),
+      },
       mirrors: this.#set.mirrors.map(({ member }) => {
         const report = this.#readers.get(member)?.latest;
         const { recentLagMs = null, readErrors = 0 } = report ?? {};
