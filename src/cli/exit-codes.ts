@@ -71,6 +71,8 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SEGMENT_CHAIN: EXIT.outOfSync,
   SEGMENT_EPOCH: EXIT.outOfSync,
 
+  FOLLOWER_UNKNOWN: EXIT.usage,
+  SYNC_TIMEOUT: EXIT.unreachable,
   UNREACHABLE: EXIT.unreachable,
   TARGET_MISSING: EXIT.unreachable,
 } satisfies Partial<Record<KnownCode, ExitCode>>;

@@ -16,6 +16,7 @@ import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
 import { registerSegments } from "./segments.ts";
 import { registerStatus } from "./status.ts";
+import { registerSync } from "./sync.ts";
 import { registerUnfence } from "./unfence.ts";
 import { registerVerify } from "./verify.ts";
 
@@ -26,6 +27,7 @@ const COMMANDS: readonly Register[] = [
   registerRun,
   registerStatus,
   registerRotate,
+  registerSync,
   registerIntegrate,
   registerSegments,
   registerInspect,

@@ -20,6 +20,7 @@ const requests = {
   unfence: databases,
   verify: databases,
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
+  sync: z.strictObject({ members: z.array(z.string()).optional(), timeoutMs: z.int().min(0).optional() }),
 };
 
 const results = {
@@ -52,6 +53,7 @@ const results = {
       path: z.string(),
     }),
   ),
+  sync: z.array(z.object({ member: z.string(), database: z.string(), integrated: z.string().nullable() })),
 } satisfies { [M in keyof MemberControl]: z.ZodType<Awaited<ReturnType<MemberControl[M]>>> };
 
 export const controlSchemas = { requests, results } as const;

@@ -56,6 +56,9 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "segments", requests.segments, ({ database, limit }) =>
     control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),
   );
+  post(app, "sync", requests.sync, ({ members, timeoutMs }) =>
+    control.sync({ ...(members === undefined ? {} : { members }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+  );
   app.setErrorHandler(async (error, _request, reply) => {
     // What fastify or Node made up has codes of its own, which are no promise of ours.
     const status = error instanceof AfterimageError ? 409 : 500;

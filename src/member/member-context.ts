@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { StateStore } from "../journal/state-store.ts";
+import type { MemberRole } from "../status/member-status.ts";
 
 export type EventLevel = "info" | "warn" | "error";
 
@@ -9,6 +10,7 @@ export type EventLevel = "info" | "warn" | "error";
 export interface MemberContext {
   readonly configuration: Configuration;
   readonly self: MemberConfiguration;
+  readonly role: MemberRole;
   readonly epoch: number;
   readonly store: StateStore;
   readonly journal: Journal;

@@ -58,6 +58,21 @@ export interface SegmentFilter {
   readonly limit?: number;
 }
 
+export interface SyncOptions {
+  /** Members to wait for; all that are behind this one when not given. */
+  readonly members?: readonly string[];
+  /** 5 seconds when not given. */
+  readonly timeoutMs?: number;
+}
+
+/** What a member had integrated of one database when the wait ended. */
+export interface SyncedMember {
+  readonly member: string;
+  readonly database: string;
+  /** 16 hexadecimal digits; null when nothing is known of it. */
+  readonly integrated: string | null;
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -67,4 +82,6 @@ export interface MemberControl {
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[]): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;
+  /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
+  sync(options: SyncOptions): Promise<SyncedMember[]>;
 }

@@ -6,6 +6,8 @@ export type MemberErrorCode =
   | "NOT_A_MIRROR"
   | "UNFENCE_REFUSED"
   | "PAGE_SIZE_CHANGED"
+  | "FOLLOWER_UNKNOWN"
+  | "SYNC_TIMEOUT"
   | "NO_SNAPSHOT"
   | "SEGMENT_GAP"
   | "SEGMENT_EPOCH"

@@ -26,6 +26,8 @@ import type {
   RotationResult,
   SegmentFilter,
   SegmentView,
+  SyncedMember,
+  SyncOptions,
   VerificationResult,
 } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
@@ -37,6 +39,7 @@ import { serve } from "./service.ts";
 import { Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
 import { buildStatus, type DutyFacts } from "./status-builder.ts";
+import { waitForMembers } from "./sync.ts";
 
 export interface MemberOptions {
   readonly configuration: Configuration;
@@ -91,6 +94,7 @@ export class Member implements MemberControl, AsyncDisposable {
     this.context = {
       configuration,
       self,
+      role: this.role,
       epoch,
       store,
       journal: new Journal(join(self.state, "journal"), store.catalogue),
@@ -157,17 +161,25 @@ export class Member implements MemberControl, AsyncDisposable {
     for (const [name, duty] of this.mirrors) {
       duties.set(name, { fenced: true, walBytes: duty.walBytes, wants: duty.inbox.wants() });
     }
-    const followers = new Map([...this.shippers].map(([name, shipper]) => [name, shipper.view()]));
+    const followers = new Map([...this.shippers.values()].flatMap((shipper) => shipper.views()));
     const status = buildStatus(this.context, { role: this.role, duties, followers, upstream: this.upstream });
     return this.#running ? status : { ...status, state: "down", reachable: false };
   }
 
   async status(): Promise<MirrorSetStatus> {
     const { configuration, self } = this.context;
-    const others = await Promise.all([...this.peers.values()].map((peer) => peerStatus(peer, this.context.nowMs())));
+    const others = await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
     const byName = new Map([...others, this.ownStatus()].map((status) => [status.member, status]));
     const members = [...configuration.members.keys()].flatMap((name) => byName.get(name) ?? []);
     return { mirror: configuration.mirror, answeredBy: self.name, members };
+  }
+
+  /** Reads what a peer says now; a connection that nobody else needs is not kept. */
+  async #look(peer: Peer): Promise<MemberStatus> {
+    const status = await peerStatus(peer, this.context.nowMs());
+    const observed = this.#running && (peer === this.upstream || this.shippers.has(peer.member.name));
+    if (!observed) await peer.disconnect();
+    return status;
   }
 
   async rotate(databases?: readonly string[]): Promise<RotationResult[]> {
@@ -234,6 +246,40 @@ export class Member implements MemberControl, AsyncDisposable {
           path: journal.path(row),
         })),
     );
+  }
+
+  async sync(options: SyncOptions): Promise<SyncedMember[]> {
+    const { members } = this.context.configuration;
+    const rotated = await this.rotate();
+    const ends = new Map(rotated.map(({ database, position }) => [database, position.split(":")[1] ?? ""]));
+    const behind = [...members.values()].filter(({ name }) => name !== this.context.self.name);
+    return await this.#whileShipping(() =>
+      waitForMembers(
+        {
+          followers: behind.map(({ name }) => name),
+          ends,
+          databasesOf: (name) => {
+            const member = behind.find((other) => other.name === name);
+            return member === undefined ? null : [...member.databases.keys()];
+          },
+          known: (name) => this.ownStatus().followers[name],
+        },
+        options,
+      ),
+    );
+  }
+
+  /** Without a daemon nobody ships: then the shippers run for as long as `wait` does. */
+  async #whileShipping<T>(wait: () => Promise<T>): Promise<T> {
+    if (this.#running) return await wait();
+    const stop = new AbortController();
+    const shipping = [...this.shippers.values()].map((shipper) => shipper.run(stop.signal));
+    try {
+      return await wait();
+    } finally {
+      stop.abort();
+      await Promise.all(shipping);
+    }
   }
 
   #chosenOperational(databases?: readonly string[]): OperationalDuty[] {

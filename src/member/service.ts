@@ -20,8 +20,7 @@ import { Signal } from "./signal.ts";
 const HEARTBEAT_MS = 2_000;
 /** Status changes with every segment; it is written at most this often. */
 const STATUS_SPACING_MS = 100;
-const PEER_INTERVAL_MS = 2_000;
-/** The upstream is looked at more often, because the lag that status shows depends on it. */
+/** The lag that a mirror's status shows is as fresh as what it knows of its upstream. */
 const UPSTREAM_INTERVAL_MS = 500;
 /** The inbox is looked into this often even when the watcher says nothing. */
 const SCAN_INTERVAL_MS = 1_000;
@@ -54,10 +53,9 @@ function stopAll(halt: AbortController, error: unknown): void {
 
 function peerLoops(member: Member, stop: AbortSignal): Promise<void>[] {
   const shipping = [...member.shippers.values()].map((shipper) => shipper.run(stop));
-  const observing = [...member.peers.values()]
-    .filter((peer) => !member.shippers.has(peer.member.name))
-    .map((peer) => observe(member, peer, stop));
-  return [...shipping, ...observing];
+  // Followers are observed by their shippers; of all other members only the upstream matters to this one.
+  const { upstream } = member;
+  return upstream === null ? shipping : [...shipping, observe(member, upstream, stop)];
 }
 
 function dutyLoops(member: Member, stop: AbortSignal): Promise<void>[] {
@@ -112,14 +110,13 @@ async function integrateLoop(member: Member, duty: MirrorDuty, stop: AbortSignal
   }
 }
 
-/** Keeps what is known of a peer fresh; a peer that cannot be read now is simply read again later. */
-async function observe(member: Member, peer: Peer, stop: AbortSignal): Promise<void> {
-  const intervalMs = peer === member.upstream ? UPSTREAM_INTERVAL_MS : PEER_INTERVAL_MS;
+/** Keeps what is known of the upstream fresh; when it cannot be read now, it is simply read again later. */
+async function observe(member: Member, upstream: Peer, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    const before = peer.status?.heartbeat;
-    await peer.refresh().catch(() => peer.disconnect());
-    if (peer === member.upstream && peer.status?.heartbeat !== before) member.statusChanged.set();
-    await pause(intervalMs, stop);
+    const before = upstream.status?.heartbeat;
+    await upstream.refresh().catch(() => upstream.disconnect());
+    if (upstream.status?.heartbeat !== before) member.statusChanged.set();
+    await pause(UPSTREAM_INTERVAL_MS, stop);
   }
 }
 

@@ -10,14 +10,17 @@ import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatEpoch, formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { formatTxid, parseTxid, type Txid } from "../ltx/position.ts";
-import type { FollowerStatus } from "../status/member-status.ts";
+import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
+import { followerLag } from "./follower-lag.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { Peer } from "./peer.ts";
 import { Signal } from "./signal.ts";
 
 /** How often a follower's receipt is read while nothing else happens. */
 const RECEIPT_INTERVAL_MS = 1_000;
+/** How often while the follower has not integrated everything: somebody may be waiting for it. */
+const BEHIND_INTERVAL_MS = 200;
 /** A follower may ask again for something that is on its way; only a wish that lasts this long is taken at its word. */
 const WISH_PATIENCE_MS = 3_000;
 const BACKOFF_MAX_MS = 30_000;
@@ -69,7 +72,7 @@ export class Shipper {
         const more = await this.#round(stop);
         failures = 0;
         this.#report(null);
-        if (!more) await this.#work.wait(RECEIPT_INTERVAL_MS, stop);
+        if (!more) await this.#work.wait(this.#receiptIntervalMs(), stop);
       } catch (error) {
         if (stop.aborted) break;
         this.#report(error);
@@ -81,6 +84,14 @@ export class Shipper {
     }
     this.#remember();
     await this.#peer.disconnect().catch(() => undefined);
+  }
+
+  #receiptIntervalMs(): number {
+    const behind = this.#databases.some((database) => {
+      const integrated = this.#peer.status?.databases[database]?.integrated?.txid ?? "";
+      return integrated !== formatTxid(this.#progressOf(database).shipped);
+    });
+    return behind && this.#peer.alive ? BEHIND_INTERVAL_MS : RECEIPT_INTERVAL_MS;
   }
 
   /** Saves what was shipped, so that a restart does not ship it all again. */
@@ -97,7 +108,7 @@ export class Shipper {
   /** One pass over all databases. True when something was left for the next pass. */
   async #round(stop: AbortSignal): Promise<boolean> {
     const { nowMs } = this.#context;
-    if (nowMs() - this.#receiptReadAtMs >= RECEIPT_INTERVAL_MS) {
+    if (nowMs() - this.#receiptReadAtMs >= this.#receiptIntervalMs()) {
       await this.#peer.refresh();
       this.#receiptReadAtMs = nowMs();
       for (const database of this.#databases) this.#readReceipt(database);
@@ -177,22 +188,38 @@ export class Shipper {
     this.#context.changed();
   }
 
-  /** What `status` shows of this follower. */
-  view(): FollowerStatus {
+  /** What `status` shows of this follower, and of the members behind it as far as it knows them. */
+  views(): [string, FollowerStatus][] {
+    const { name } = this.#peer.member;
+    const behind = Object.entries(this.#peer.status?.followers ?? {});
+    return [
+      [name, this.#view()],
+      ...behind.map(([member, known]): [string, FollowerStatus] => {
+        const receipts = Object.entries(known.databases).map(([database, receipt]): [string, Receipt] => [
+          database,
+          { ...receipt, shipped: null, ...followerLag(this.#context, database, receipt.integrated) },
+        ]);
+        const reachable = known.reachable && this.#peer.alive;
+        return [member, { ...known, via: known.via ?? name, reachable, databases: Object.fromEntries(receipts) }];
+      }),
+    ];
+  }
+
+  #view(): FollowerStatus {
     const databases: FollowerStatus["databases"] = {};
     for (const database of this.#databases) {
-      const receipt = this.#peer.status?.databases[database];
-      const integrated = receipt?.integrated?.txid ?? null;
-      const end = this.#store.database(database)?.received?.txid ?? null;
+      const known = this.#peer.status?.databases[database];
+      const integrated = known?.integrated?.txid ?? null;
       databases[database] = {
         shipped: formatTxid(this.#progressOf(database).shipped),
-        received: receipt?.received?.txid ?? null,
+        received: known?.received?.txid ?? null,
         integrated,
-        lagTransactions: integrated === null || end === null ? null : Number(end - BigInt(`0x${integrated}`)),
+        ...followerLag(this.#context, database, integrated),
       };
     }
     const movedAtMs = this.#peer.heartbeatMovedAtMs;
     return {
+      via: null,
       reachable: this.#peer.alive,
       heartbeat: movedAtMs === null ? null : new Date(movedAtMs).toISOString(),
       error: this.#error,

@@ -62,20 +62,24 @@ const databaseSchema = z.object({
   error: errorSchema.nullable(),
 });
 
+const receiptSchema = z.object({
+  /** What was put into its inbox last; null for a member that somebody else ships to. */
+  shipped: hex16.nullable(),
+  received: hex16.nullable(),
+  integrated: hex16.nullable(),
+  lagTransactions: z.int().nullable(),
+  /** Age of the oldest transaction that it has not integrated, by the clock of the operational member. */
+  lagSeconds: z.number().nullable().default(null),
+});
+
 const followerSchema = z.object({
+  /** The follower through which this one gets its segments; null for a direct follower. */
+  via: z.string().nullable().default(null),
   reachable: z.boolean(),
   /** When the follower's own heartbeat was last seen to move. */
   heartbeat: z.iso.datetime().nullable(),
   error: errorSchema.nullable(),
-  databases: z.record(
-    z.string(),
-    z.object({
-      shipped: hex16.nullable(),
-      received: hex16.nullable(),
-      integrated: hex16.nullable(),
-      lagTransactions: z.int().nullable(),
-    }),
-  ),
+  databases: z.record(z.string(), receiptSchema),
 });
 
 export const memberStatusSchema = z.object({
@@ -90,12 +94,14 @@ export const memberStatusSchema = z.object({
   heartbeat: z.iso.datetime().nullable(),
   reachable: z.boolean(),
   databases: z.record(z.string(), databaseSchema),
+  /** All members behind this one, however many members are between. */
   followers: z.record(z.string(), followerSchema),
 });
 
 export type PositionView = z.infer<typeof positionSchema>;
 export type ErrorView = z.infer<typeof errorSchema>;
 export type DatabaseStatus = z.infer<typeof databaseSchema>;
+export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type MemberStatus = z.infer<typeof memberStatusSchema>;
 

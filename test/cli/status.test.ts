@@ -64,7 +64,7 @@ test("a member with several databases has a line for each; one that is not reach
 test("what is wrong is said below the table, with what to do", () => {
   const error = { code: "SEGMENT_GAP", message: "transaction 4 is missing", hint: "wait", since: AT };
   const unreachable = { code: "UNREACHABLE", message: "no route", hint: null, since: AT };
-  const follower = { reachable: false, heartbeat: null, error: unreachable, databases: {} };
+  const follower = { via: null, reachable: false, heartbeat: null, error: unreachable, databases: {} };
   const shown = lines(
     member("lisbon", null, { followers: { porto: follower } }),
     member("porto", "lisbon", { type: "dr", databases: { shop: database("3", { error }) } }),

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
-import type { MemberControl, SegmentFilter } from "../../src/member/member-control.ts";
+import type { MemberControl, SegmentFilter, SyncOptions } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -47,6 +47,11 @@ class EchoMember implements MemberControl {
   async segments(filter: SegmentFilter) {
     this.asked.push(filter);
     return [];
+  }
+
+  async sync(options: SyncOptions) {
+    this.asked.push(options);
+    return [{ member: "porto", database: "shop", integrated: null }];
   }
 }
 

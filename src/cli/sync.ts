@@ -1,0 +1,40 @@
+/** `afterimage sync`: waits until mirrors have integrated everything that was committed before the call. */
+import { type Command, InvalidArgumentError } from "commander";
+import { parseDuration } from "../config/quantities.ts";
+import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
+import { EXIT } from "./exit-codes.ts";
+import type { Register } from "./register.ts";
+import { withControl } from "./with-control.ts";
+
+interface SyncArguments extends GlobalOptions {
+  readonly members?: readonly string[];
+  readonly timeout?: number;
+}
+
+export async function sync(args: SyncArguments, io: CommandIo): Promise<number> {
+  const { members, timeout: timeoutMs } = args;
+  const synced = await withControl(args, io, (control) =>
+    control.sync({ ...(members === undefined ? {} : { members }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+  );
+  print(args, io, { synced }, () =>
+    synced.map(({ member, database, integrated }) => `${member}: ${database} at ${integrated}`),
+  );
+  return EXIT.done;
+}
+
+function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === null) throw new InvalidArgumentError("It must be a duration such as 500ms, 5s or 2m.");
+  return milliseconds;
+}
+
+export const registerSync: Register = (program, execute) => {
+  program
+    .command("sync")
+    .description("wait until mirrors have everything that was committed before the call (operational member)")
+    .option("--members <names>", "comma-separated; all members when not given", (text) => text.split(","))
+    .option("--timeout <duration>", "give up after this time (5s)", parseTimeout)
+    .action((options: { members?: string[]; timeout?: number }, command: Command) =>
+      execute(command, (globals, io) => sync({ ...globals, ...options }, io)),
+    );
+};

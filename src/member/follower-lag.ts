@@ -1,0 +1,30 @@
+/** How far a follower is behind this member's journal. */
+import { parseTxid, type Txid } from "../ltx/position.ts";
+import type { Receipt } from "../status/member-status.ts";
+import type { MemberContext } from "./member-context.ts";
+
+/**
+ * @param integrated what the follower says it has integrated, 16 hexadecimal digits; null when it has said nothing.
+ *
+ * In seconds it is the age of the oldest segment that the follower has not integrated. Segments carry the operational
+ * member's time, so that member compares them with its own clock; a mirror, with the newest segment that it has.
+ */
+export function followerLag(
+  context: MemberContext,
+  database: string,
+  integrated: string | null,
+): Pick<Receipt, "lagTransactions" | "lagSeconds"> {
+  const row = context.store.database(database);
+  const done = integrated === null ? null : parseTxid(integrated);
+  if (done === null || row?.received == null) return { lagTransactions: null, lagSeconds: null };
+  const lagTransactions = Math.max(0, Number(row.received.txid - done));
+  if (lagTransactions === 0) return { lagTransactions, lagSeconds: 0 };
+  const [oldest] = context.store.segments(database, {
+    epoch: context.epoch,
+    kind: "segment",
+    fromTxid: (done + 1n) as Txid,
+    limit: 1,
+  });
+  const nowMs = context.role === "operational" ? context.nowMs() : (row.receivedTimeMs ?? 0);
+  return { lagTransactions, lagSeconds: oldest === undefined ? null : Math.max(0, nowMs - oldest.timestampMs) / 1000 };
+}
