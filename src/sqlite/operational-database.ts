@@ -43,8 +43,8 @@ interface Parts {
   readonly files: DatabaseFiles;
   readonly wal: WalFile;
   readonly pins: PinPair;
-  /** Takes the write lock. */
-  readonly control: Sqlite.Database;
+  /** Takes the write lock; made anew after it has met a fence. */
+  control: Sqlite.Database;
   readonly checkpointer: Sqlite.Database;
 }
 
@@ -61,7 +61,7 @@ export class OperationalDatabase {
   private constructor(parts: Parts, saved: WalPosition | null) {
     this.#parts = parts;
     this.pageSize = parts.wal.pageSize;
-    this.#capture = new WalCapture({ ...parts, recover: () => parts.control.pragma("schema_version") }, saved);
+    this.#capture = new WalCapture({ ...parts, recover: () => parts.checkpointer.pragma("schema_version") }, saved);
     const { gap } = this.#capture;
     this.resumed = gap === null ? { kind: "continued" } : { kind: "gap", reason: gap };
   }
@@ -228,16 +228,27 @@ export class OperationalDatabase {
     return backfilled === maxFrame && mark.frame === maxFrame && samePosition(this.#capture.position, mark);
   }
 
-  /** The part under the write lock: nothing in it waits for anything but the disk. */
-  #finishCheckpoint(): CheckpointOutcome {
-    const { control, pins } = this.#parts;
+  /** @returns null when the lock is held, else why it is not */
+  #takeWriteLock(): CheckpointOutcome | null {
+    const { files } = this.#parts;
     try {
-      control.exec("BEGIN IMMEDIATE");
+      this.#parts.control.exec("BEGIN IMMEDIATE");
+      return null;
     } catch (error) {
       if (isBusy(error)) return "busy";
-      if (isReadOnly(error)) return "fenced";
-      throw sqliteFault(this.#parts.files.path, "take the write lock", error);
+      if (!isReadOnly(error)) throw sqliteFault(files.path, "take the write lock", error);
     }
+    // A connection that has seen the fence takes BEGIN IMMEDIATE for a read transaction from then on.
+    this.#parts.control.close();
+    this.#parts.control = connect(files.path, WRITE_LOCK_TIMEOUT_MS);
+    return "fenced";
+  }
+
+  /** The part under the write lock: nothing in it waits for anything but the disk. */
+  #finishCheckpoint(): CheckpointOutcome {
+    const { pins } = this.#parts;
+    const refused = this.#takeWriteLock();
+    if (refused !== null) return refused;
     try {
       const tail = this.#capture.readTail();
       if (tail === "too large") return "behind";
@@ -253,7 +264,7 @@ export class OperationalDatabase {
       this.#capture.keepTail(tail);
       return "done";
     } finally {
-      control.exec("ROLLBACK");
+      this.#parts.control.exec("ROLLBACK");
     }
   }
 
