@@ -60,14 +60,21 @@ export function nextBatch(
           ...(begun === null ? { limit: BATCH_SEGMENTS } : {}),
         });
   if (integrated > 0n && segments[0]?.minTxid === integrated + 1n) {
-    return merge(segments, row?.pageSize ?? 0, begun === null ? null : BigInt(begun.toTxid));
+    return contiguousBatch(segments, row?.pageSize ?? 0, begun === null ? null : BigInt(begun.toTxid));
   }
   const last = catalogue.latestSnapshot(name, epoch);
   return last === null || last.maxTxid <= integrated ? null : { rows: [last], last, snapshot: true };
 }
 
-/** The longest run of contiguous segments within the limits, or, when `toTxid` is given, exactly up to there. */
-function merge(segments: readonly SegmentRow[], pageSize: number, toTxid: bigint | null): Batch | null {
+/**
+ * The longest run of contiguous segments that may be merged in memory, at least the first; or, when `toTxid` is given,
+ * exactly up to there. Null when there are no segments.
+ */
+export function contiguousBatch(
+  segments: readonly SegmentRow[],
+  pageSize: number,
+  toTxid: bigint | null = null,
+): Batch | null {
   const rows: SegmentRow[] = [];
   let bytes = 0;
   for (const segment of segments) {

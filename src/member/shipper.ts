@@ -5,6 +5,7 @@
  * something again, shipping starts over from there. A follower that is away delays nobody else, because every follower has a shipper of its own.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { removeFile } from "../durable-files.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatEpoch, formatSegmentName } from "../journal/segment-name.ts";
@@ -13,7 +14,9 @@ import { formatTxid, parseTxid, type Txid } from "../ltx/position.ts";
 import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
+import { contiguousBatch } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
+import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
 import { Signal } from "./signal.ts";
 
@@ -25,7 +28,9 @@ const BEHIND_INTERVAL_MS = 200;
 const WISH_PATIENCE_MS = 3_000;
 const BACKOFF_MAX_MS = 30_000;
 /** Segments of one database that are shipped before the next database has its turn. */
-const TURN_SEGMENTS = 200;
+const TURN_SEGMENTS = 500;
+/** So many segments that wait for a follower are merged: one file costs it a few fsyncs, whatever it holds. */
+const MERGED_FROM = 16;
 
 interface Progress {
   /** Everything up to here has been put into the follower's inbox; 0 when a snapshot is needed first. */
@@ -43,12 +48,14 @@ export class Shipper {
   readonly #work = new Signal();
   #error: FollowerStatus["error"] = null;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
+  readonly #outbox: string;
 
   /** @param databases those that both this member and the follower hold. */
   constructor(context: MemberContext, peer: Peer, databases: readonly string[]) {
     this.#context = context;
     this.#peer = peer;
     this.#databases = databases;
+    this.#outbox = emptyOutbox(context, peer.member.name);
   }
 
   get #store(): StateStore {
@@ -155,15 +162,48 @@ export class Shipper {
 
   async #shipDatabase(database: string, stop: AbortSignal): Promise<boolean> {
     const progress = this.#progressOf(database);
-    const rows = this.#due(database, progress.shipped);
-    for (const row of rows) {
-      if (stop.aborted) return false;
-      await this.#peer.transport().put(this.#journal.path(row), inboxName(row), { signal: stop });
-      progress.shipped = row.maxTxid;
+    const due = this.#due(database, progress.shipped);
+    const [first] = due;
+    if (first === undefined) return false;
+    // What follows a snapshot is for the next pass, which may merge it.
+    const rows = first.kind === "snapshot" ? [first] : due;
+    const merged = rows.length >= MERGED_FROM ? await this.#shipMerged(database, rows, stop) : null;
+    if (merged !== null) {
+      progress.shipped = merged;
+    } else {
+      for (const row of rows) {
+        if (stop.aborted) return false;
+        await this.#put(this.#journal.path(row), row, stop);
+        progress.shipped = row.maxTxid;
+      }
     }
-    if (rows.length === 0) return false;
     this.#context.changed();
-    return rows.length >= TURN_SEGMENTS;
+    return due.length > 1;
+  }
+
+  /** Ships one file for as many segments as can be merged, where that is less. Returns its last transaction, or null. */
+  async #shipMerged(database: string, rows: readonly SegmentRow[], stop: AbortSignal): Promise<Txid | null> {
+    const batch = contiguousBatch(rows, this.#store.database(database)?.pageSize ?? 0);
+    if (batch === null || batch.rows.length < MERGED_FROM) return null;
+    const merged = await mergeForShipment(this.#context, this.#outbox, batch);
+    try {
+      const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
+      if (merged.bytes >= bytes) return null;
+      await this.#put(merged.path, merged, stop);
+      const { logger } = this.#context;
+      const follower = this.#peer.member.name;
+      logger.info(
+        { follower, database, segments: batch.rows.length, bytes, sent: merged.bytes },
+        "merged segments shipped",
+      );
+      return merged.maxTxid;
+    } finally {
+      removeFile(merged.path);
+    }
+  }
+
+  async #put(path: string, segment: Parameters<typeof inboxName>[0], stop: AbortSignal): Promise<void> {
+    await this.#peer.transport().put(path, inboxName(segment), { signal: stop });
   }
 
   /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
@@ -229,7 +269,7 @@ export class Shipper {
 }
 
 /** Where a segment goes in a follower's mailbox. */
-function inboxName(row: SegmentRow): string {
+function inboxName(row: { database: string; epoch: number; minTxid: Txid; maxTxid: Txid }): string {
   return `${inboxDirectory(row.database, row.epoch)}/${formatSegmentName(row)}`;
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { waitUntil } from "../../src/demo/wait-until.ts";
@@ -90,3 +90,35 @@ test("a mailbox that is gone is an error that names it, and shipping goes on whe
   );
   database.close();
 });
+
+test("a follower that is far behind gets fewer, merged segments, and ends equal", async () => {
+  const root = temporaryDirectory();
+  const database = createClinic(databasePath(root, "lisbon"));
+  addVisits(database, 50);
+  await using lisbon = await openMember(root, "lisbon");
+  await lisbon.rotate();
+  const update = database.prepare("UPDATE visit SET note = ? WHERE id = ?");
+  let position = "";
+  for (let i = 0; i < 100; i++) {
+    update.run(`seen ${i}`, 1 + (i % 10));
+    const [result] = await lisbon.rotate();
+    position = result?.position ?? "";
+  }
+  mkdirSync(join(root, "porto", "mailbox"), { recursive: true });
+  await shipping(lisbon, () => until("the last transaction", () => shippedTo(lisbon) === "0000000000000065"));
+  const files = arrived(root);
+  expect(files).toEqual(["0000000000000001-0000000000000001.ltx", "0000000000000002-0000000000000065.ltx"]);
+  const segments = await lisbon.segments({ limit: 1000 });
+  const bytes = segments.filter(({ kind }) => kind === "segment").reduce((sum, segment) => sum + segment.bytes, 0);
+  expect(statSync(join(inboxPath(root, "porto"), files[1] ?? "")).size).toBeLessThan(bytes / 10);
+  expect(readdirSync(join(root, "lisbon", "state", "outbox", "porto"))).toEqual([]);
+
+  await using porto = await openMember(root, "porto");
+  expect(await porto.integrate()).toMatchObject([{ position }]);
+  expect(await porto.verify()).toMatchObject([{ ok: true, problems: [] }]);
+  database.close();
+});
+
+function shippedTo(lisbon: Member): string | null {
+  return lisbon.ownStatus().followers.porto?.databases[CLINIC]?.shipped ?? null;
+}
