@@ -11,7 +11,7 @@ import { formatSegmentPath } from "./segment-name.ts";
 export type ChainFault =
   /** TXIDs are missing before the segment. */
   | "gap"
-  /** The segment holds TXIDs that the one before it holds as well. */
+  /** The segment ends where the one before it ends. */
   | "overlap"
   /** The segment does not begin with the state that the one before it ends with. */
   | "checksum"
@@ -91,9 +91,9 @@ class Chain {
     // What was before the oldest segment has been purged.
     if (last === null) return null;
     const at = `${formatSegmentPath(row)} follows ${formatSegmentPath(this.#segment ?? last)}`;
-    if (this.#segment !== null && row.minTxid <= this.#segment.maxTxid) {
-      return { fault: "overlap", message: `${at}: they overlap` };
-    }
+    if (this.#segment?.maxTxid === row.maxTxid) return { fault: "overlap", message: `${at}: they end together` };
+    // Its pages are those of its end, whatever state it is applied to; that end was proved when it was integrated.
+    if (this.#segment !== null && row.minTxid <= this.#segment.maxTxid) return null;
     const before = toTxid(row.minTxid - 1n);
     const predecessors = this.#predecessors(row, before);
     if (predecessors.length === 0) {

@@ -59,7 +59,8 @@ export function nextBatch(
           fromTxid: (integrated + 1n) as Txid,
           ...(begun === null ? { limit: BATCH_SEGMENTS } : {}),
         });
-  if (integrated > 0n && segments[0]?.minTxid === integrated + 1n) {
+  const [first] = segments;
+  if (integrated > 0n && first !== undefined && first.minTxid <= integrated + 1n) {
     return contiguousBatch(segments, row?.pageSize ?? 0, begun === null ? null : BigInt(begun.toTxid));
   }
   const last = catalogue.latestSnapshot(name, epoch);
@@ -78,7 +79,7 @@ export function contiguousBatch(
   const rows: SegmentRow[] = [];
   let bytes = 0;
   for (const segment of segments) {
-    const contiguous = rows.length === 0 || segment.minTxid === (rows.at(-1)?.maxTxid ?? 0n) + 1n;
+    const contiguous = rows.length === 0 || segment.minTxid <= (rows.at(-1)?.maxTxid ?? 0n) + 1n;
     bytes += segment.pages * pageSize;
     const fits = toTxid === null ? rows.length === 0 || bytes <= BATCH_BYTES : segment.maxTxid <= toTxid;
     if (!contiguous || !fits) break;

@@ -47,8 +47,9 @@ test("a snapshot bridges segments that are missing", async () => {
   expect(await faultsOf([segmentRow(2, 4), snapshotRow(8), segmentRow(9, 9)])).toEqual([]);
 });
 
-test("two segments with one TXID overlap", async () => {
-  expect(await faultsOf([segmentRow(2, 4), segmentRow(4, 6), segmentRow(7, 7)])).toEqual([["overlap", 4, 1]]);
+test("a merged segment may reach back over what was there, but must not end with it", async () => {
+  expect(await faultsOf([segmentRow(2, 4), segmentRow(3, 6), segmentRow(7, 7)])).toEqual([]);
+  expect(await faultsOf([segmentRow(2, 4), segmentRow(3, 4), segmentRow(5, 5)])).toEqual([["overlap", 3, 1]]);
 });
 
 test("a segment that begins with another state is found", async () => {

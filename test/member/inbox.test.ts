@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { formatSegmentName } from "../../src/journal/segment-name.ts";
 import type { Member } from "../../src/member/member.ts";
+import { mergeForShipment } from "../../src/member/merged-shipment.ts";
 import {
   addVisits,
   CLINIC,
@@ -167,6 +169,30 @@ test("segments of another history are refused, though they are valid", async () 
   expect(await integrated(porto)).toBe(before);
   expect(quarantine(root).reasons).toEqual(["SEGMENT_CHAIN"]);
 });
+
+test("a merged segment that reaches back over what was received leads to its end", async () => {
+  const root = temporaryDirectory();
+  await using porto = await openMember(root, "porto");
+  for (const index of [0, 1, 2, 3]) deliver(root, index);
+  await porto.integrate();
+
+  const rows = await mergedRows(1, SEGMENTS);
+  writeFileSync(join(inboxPath(root, "porto"), rows.name), rows.bytes);
+  expect(await integrated(porto)).toBe(end);
+  expect(await porto.verify()).toMatchObject([{ ok: true, problems: [] }]);
+});
+
+/** The journal's segments from `first` to `last` as one file. */
+async function mergedRows(first: number, last: number): Promise<{ name: string; bytes: Buffer }> {
+  await using lisbon = await openMember(source, "lisbon");
+  const [head, ...rest] = lisbon.context.store.segments(CLINIC, { kind: "segment" }).slice(first - 1, last);
+  const tail = rest.at(-1);
+  if (head === undefined || tail === undefined) throw new RangeError("too few segments");
+  const outbox = temporaryDirectory();
+  const batch = { rows: [head, ...rest] as const, last: tail, snapshot: false };
+  const { path, minTxid, maxTxid } = await mergeForShipment(lisbon.context, outbox, batch);
+  return { name: formatSegmentName({ minTxid, maxTxid }), bytes: readFileSync(path) };
+}
 
 test("what is no segment at all is put aside", async () => {
   const root = temporaryDirectory();
