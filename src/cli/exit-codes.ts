@@ -47,7 +47,6 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   DATABASE_UNKNOWN: EXIT.usage,
   CONTROL_PATH_TOO_LONG: EXIT.usage,
   URL_INVALID: EXIT.usage,
-  TRANSPORT_UNSUPPORTED: EXIT.usage,
 
   FILE_EXISTS: EXIT.refused,
   DATABASE_EXISTS: EXIT.refused,
@@ -58,6 +57,8 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   STATE_FOREIGN: EXIT.refused,
   STATE_TOO_NEW: EXIT.refused,
   CONTROL_DENIED: EXIT.refused,
+  HOST_KEY_UNKNOWN: EXIT.refused,
+  HOST_KEY_CHANGED: EXIT.refused,
 
   LOCK_HELD: EXIT.busy,
   DATABASE_BUSY: EXIT.busy,
@@ -74,6 +75,11 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   FOLLOWER_UNKNOWN: EXIT.usage,
   SYNC_TIMEOUT: EXIT.unreachable,
   UNREACHABLE: EXIT.unreachable,
+  HOST_UNKNOWN: EXIT.unreachable,
+  CONNECTION_REFUSED: EXIT.unreachable,
+  CONNECTION_LOST: EXIT.unreachable,
+  TIMED_OUT: EXIT.unreachable,
+  LOGIN_REFUSED: EXIT.unreachable,
   TARGET_MISSING: EXIT.unreachable,
 } satisfies Partial<Record<KnownCode, ExitCode>>;
 

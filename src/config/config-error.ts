@@ -28,6 +28,7 @@ export type FaultCode =
   | "HOST_KEY_MISSING"
   | "HOST_KEY_UNUSED"
   | "HOST_KEY_INVALID"
+  | "LISTEN_UNUSED"
   | "FOLLOWS_SELF"
   | "FOLLOWS_CYCLE"
   | "OPERATIONAL_TYPE";

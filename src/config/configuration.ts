@@ -25,6 +25,10 @@ export interface MemberConfiguration {
   readonly mailbox: string;
   /** OpenSSH fingerprint, `SHA256:...`, of an sftp mailbox; null for a file mailbox. */
   readonly hostKey: string | null;
+  /** Bytes a second that another member sends to this one at most; null for no limit. */
+  readonly bandwidth: number | null;
+  /** The SFTP server inside this member's daemon; null when its mailbox is served by something else. */
+  readonly listen: ListenConfiguration | null;
   /** The mailbox as this member sees it. */
   readonly directory: string;
   /** The state directory. */
@@ -37,6 +41,18 @@ export interface MemberConfiguration {
   readonly backup: BackupConfiguration | null;
 }
 
+export interface ListenConfiguration {
+  /** An address of this machine; `0.0.0.0` and `::` are all of them. */
+  readonly address: string;
+  readonly port: number;
+  /** Private host key file; null for one that is made in the state directory at the first start. */
+  readonly hostKey: string | null;
+  /** Public keys that may log in, one an entry, as they stand in an `authorized_keys` file. */
+  readonly authorizedKeys: readonly string[];
+  /** Files of such keys, in addition. */
+  readonly authorizedKeysFile: string | null;
+}
+
 export interface BackupConfiguration {
   /** Cron expression; null when backups are only made by command. */
   readonly schedule: string | null;
@@ -45,9 +61,16 @@ export interface BackupConfiguration {
   readonly keep: number;
 }
 
+/** How this member logs in to the others, and how it knows them. */
 export interface SshConfiguration {
   /** Private key file; null for the SSH agent. */
   readonly identity: string | null;
+  /** A file whose first line is the passphrase of the private key. */
+  readonly passphraseFile: string | null;
+  /** The name of an environment variable that holds it. */
+  readonly passphraseVariable: string | null;
+  /** OpenSSH's list of host keys, for members without a `hostKey`. */
+  readonly knownHosts: string | null;
 }
 
 export interface JournalConfiguration {
@@ -60,6 +83,12 @@ export interface JournalConfiguration {
   readonly retentionMs: number;
   /** A member that is away for longer no longer holds the journal back, and will need a rebuild. */
   readonly giveUpAfterMs: number;
+  /** What the journal directory holds at most; null for the default, see src/member/journal-space.ts. */
+  readonly maxBytes: number | null;
+  /** What is left free on the file systems of the journal and of the databases; null for the default. */
+  readonly minFreeBytes: number | null;
+  /** Cron expression of the snapshots; null for none. */
+  readonly snapshot: string | null;
 }
 
 /** When segments are cut: by a cron expression with or without seconds, or whenever the current journal has grown. */

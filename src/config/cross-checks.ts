@@ -19,6 +19,8 @@ interface Checked {
   readonly names: readonly string[];
   readonly operational: string | null;
   readonly members: readonly CheckedMember[];
+  /** The file of host keys in the `ssh` section; null when there is none. */
+  readonly knownHosts: string | null;
 }
 
 /** The directory in which a member's mailbox lies on its own machine. */
@@ -31,6 +33,7 @@ export function crossChecks(checked: Checked): Fault[] {
     ...operationalFaults(checked),
     ...followsFaults(checked),
     ...hostKeyFaults(checked),
+    ...listenFaults(checked),
     ...sharedPlaces(checked),
     ...exposedPlaces(checked),
     ...databaseSets(checked),
@@ -81,16 +84,30 @@ function cycleFrom(start: string, follows: ReadonlyMap<string, string>): string[
   return null;
 }
 
-function hostKeyFaults({ source, members }: Checked): Fault[] {
+function hostKeyFaults({ source, members, knownHosts }: Checked): Fault[] {
   return members.flatMap(({ name, mailbox, hostKey }) => {
-    if (mailbox.kind === "sftp" && hostKey === undefined) {
-      const message = "an sftp mailbox needs a hostKey: without it anybody on the way could pose as this member";
+    if (mailbox.kind === "sftp" && hostKey === undefined && knownHosts === null) {
+      const message =
+        "an sftp mailbox needs a hostKey, or knownHosts in the ssh section: without it anybody on the way could pose as this member";
       return [source.faultAtKey(["members", name, "mailbox"], "HOST_KEY_MISSING", message)];
     }
     if (mailbox.kind === "file" && hostKey !== undefined) {
       return [source.faultAtKey(["members", name, "hostKey"], "HOST_KEY_UNUSED", "a file mailbox has no host key")];
     }
     return [];
+  });
+}
+
+function listenFaults({ source, members }: Checked): Fault[] {
+  return members.flatMap(({ name, mailbox, listen }) => {
+    if (listen === undefined) return [];
+    const path = ["members", name, "listen"];
+    if (mailbox.kind === "file") {
+      return [source.faultAtKey(path, "LISTEN_UNUSED", "nobody would connect: the mailbox is a file: URL, not sftp:")];
+    }
+    if (listen.authorizedKeys.length > 0 || listen.authorizedKeysFile !== null) return [];
+    const message = "needs authorizedKeys or authorizedKeysFile: without them nobody may log in";
+    return [source.faultAtKey(path, "KEY_MISSING", message)];
   });
 }
 

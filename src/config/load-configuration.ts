@@ -92,7 +92,7 @@ class Loader {
     const members = this.#members(isRecord(raw.members) ? raw.members : {});
     const ssh = this.#section("ssh", this.#sections.ssh.schema.safeParse(raw.ssh ?? {}));
     const journal = this.#section("journal", this.#sections.journal.schema.safeParse(raw.journal ?? {}));
-    this.#crossCheck(raw, members);
+    this.#crossCheck(raw, members, ssh?.knownHosts ?? null);
     if (!parsed.success || ssh === null || journal === null) return null;
     const { mirror, operational } = parsed.data;
     const built = new Map(members.map((member) => [member.name, memberConfiguration(member)]));
@@ -148,10 +148,10 @@ class Loader {
     }
   }
 
-  #crossCheck(raw: Record<string, unknown>, members: readonly CheckedMember[]): void {
+  #crossCheck(raw: Record<string, unknown>, members: readonly CheckedMember[], knownHosts: string | null): void {
     const operational = typeof raw.operational === "string" ? raw.operational : null;
     const names = isRecord(raw.members) ? Object.keys(raw.members) : [];
-    this.#faults.push(...crossChecks({ source: this.#source, names, operational, members }));
+    this.#faults.push(...crossChecks({ source: this.#source, names, operational, members, knownHosts }));
   }
 
   #addIssues(at: KeyPath, error: z.ZodError): void {
@@ -162,7 +162,8 @@ class Loader {
     if (path.length === 0) return this.#sections.top.keys;
     if (path[0] === "ssh") return this.#sections.ssh.keys;
     if (path[0] === "journal") return this.#sections.journal.keys;
-    return path.length === 2 ? this.#sections.member.keys : this.#sections.backup.keys;
+    if (path.length === 2) return this.#sections.member.keys;
+    return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
   }
 }
 
@@ -171,6 +172,8 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     name: member.name,
     mailbox: member.mailbox.url,
     hostKey: member.hostKey ?? null,
+    bandwidth: member.bandwidth ?? null,
+    listen: member.listen ?? null,
     directory: mailboxDirectory(member),
     state: member.state,
     databases: member.databases,

@@ -11,6 +11,7 @@ import {
   type BackupConfiguration,
   FOLLOWS_OPERATIONAL,
   type JournalConfiguration,
+  type ListenConfiguration,
   type Rotation,
 } from "./configuration.ts";
 import { parseMailbox } from "./mailbox-url.ts";
@@ -24,6 +25,10 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** The smallest limit that holds a page of any size. */
 const MIN_SEGMENT_BYTES = 128 * 1024;
+const MIN_JOURNAL_BYTES = 2 ** 20;
+/** Below this an acknowledgement would take longer than a transport waits for one. */
+const MIN_BANDWIDTH = 1024;
+const LISTEN_PORT = 2022;
 /** 107 bytes for a socket's path (unix(7)), less `/control.sock`. */
 const MAX_STATE_PATH_BYTES = 94;
 
@@ -64,13 +69,15 @@ function duration(limits: { min: number; max: number; range: string }) {
   });
 }
 
-const size = z.union([z.string(), z.number().transform(String)]).pipe(
-  parsedText("SIZE_INVALID", (text) => {
-    const value = parseSize(text);
-    if (value === null) return `${JSON.stringify(text)} is not a size: write 64MiB, 1GiB or a number of bytes`;
-    return value < MIN_SEGMENT_BYTES ? "must be at least 128KiB" : { value };
-  }),
-);
+function size(min: { bytes: number; text: string }) {
+  return z.union([z.string(), z.number().transform(String)]).pipe(
+    parsedText("SIZE_INVALID", (text) => {
+      const value = parseSize(text);
+      if (value === null) return `${JSON.stringify(text)} is not a size: write 64MiB, 1GiB or a number of bytes`;
+      return value < min.bytes ? `must be at least ${min.text}` : { value };
+    }),
+  );
+}
 
 function cronFault(expression: string): string | null {
   const { valid, errors } = validateDetailed(expression);
@@ -86,6 +93,13 @@ const rotation = parsedText<Rotation>("CRON_INVALID", (text) => {
   if (text === "continuous") return { value: { kind: "continuous" } };
   const fault = cronFault(text);
   return fault === null ? { value: { kind: "cron", expression: text } } : `${fault}; or write continuous`;
+});
+
+/** `off` is null. */
+const scheduleOrOff = parsedText<string | null>("CRON_INVALID", (text) => {
+  if (text === "off") return { value: null };
+  const fault = cronFault(text);
+  return fault === null ? { value: text } : `${fault}; or write off`;
 });
 
 const mailbox = parsedText("MAILBOX_INVALID", (text) => {
@@ -121,10 +135,15 @@ function stateDirectory(home: string) {
 }
 
 /** `${KEEP}` arrives as text. */
-const count = z.preprocess(
-  (value) => (typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value),
-  z.int().min(1),
-);
+function wholeNumber<T extends z.ZodType>(schema: T) {
+  return z.preprocess(
+    (value) => (typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value),
+    schema,
+  );
+}
+
+const count = wholeNumber(z.int().min(1));
+const port = wholeNumber(z.int().min(0).max(65_535));
 
 /** The schemas of all sections, for a user whose home directory is `home`. */
 export function sections(home: string) {
@@ -132,9 +151,25 @@ export function sections(home: string) {
   const backup = z
     .strictObject({ schedule: cron.optional(), directory: path, keep: count.default(7) })
     .transform((value): BackupConfiguration => ({ ...value, schedule: value.schedule ?? null }));
+  const listen = {
+    address: z.string().min(1).default("0.0.0.0"),
+    port: port.default(LISTEN_PORT),
+    hostKey: path.optional(),
+    authorizedKeys: z.array(z.string()).default([]),
+    authorizedKeysFile: path.optional(),
+  };
+  const listenSchema = z.strictObject(listen).transform(
+    ({ hostKey = null, authorizedKeysFile = null, ...same }): ListenConfiguration => ({
+      ...same,
+      hostKey,
+      authorizedKeysFile,
+    }),
+  );
   const member = {
     mailbox,
     hostKey: hostKey.optional(),
+    bandwidth: size({ bytes: MIN_BANDWIDTH, text: "1KiB" }).optional(),
+    listen: listenSchema.optional(),
     directory: path.optional(),
     state: stateDirectory(home),
     databases: z.record(z.string(), path),
@@ -142,7 +177,20 @@ export function sections(home: string) {
     type: z.enum(MEMBER_TYPES).default("failover"),
     backup: backup.optional(),
   };
-  const ssh = { identity: path.optional() };
+  const ssh = {
+    identity: path.optional(),
+    passphraseFile: path.optional(),
+    passphraseVariable: z.string().min(1).optional(),
+    knownHosts: path.optional(),
+  };
+  const sshSchema = z
+    .strictObject(ssh)
+    .transform(({ identity = null, passphraseFile = null, passphraseVariable = null, knownHosts = null }) => ({
+      identity,
+      passphraseFile,
+      passphraseVariable,
+      knownHosts,
+    }));
   const top = {
     mirror: parsedText("VALUE_INVALID", (text) =>
       NAME.test(text)
@@ -158,10 +206,8 @@ export function sections(home: string) {
     top: section(z.strictObject(top), top),
     member: section(z.strictObject(member), member),
     backup: { keys: ["schedule", "directory", "keep"] },
-    ssh: section(
-      z.strictObject(ssh).transform(({ identity = null }) => ({ identity })),
-      ssh,
-    ),
+    listen: { keys: Object.keys(listen) },
+    ssh: section(sshSchema, ssh),
     journal: section(journalSchema, journalShape),
   };
 }
@@ -169,14 +215,19 @@ export function sections(home: string) {
 const journalShape = {
   rotate: rotation.default({ kind: "cron", expression: "*/10 * * * * *" }),
   minInterval: duration({ min: 1, max: 60 * MINUTE_MS, range: "from 1ms to 60m" }).default(50),
-  maxSegmentBytes: size.default(64 * 2 ** 20),
+  maxSegmentBytes: size({ bytes: MIN_SEGMENT_BYTES, text: "128KiB" }).default(64 * 2 ** 20),
   retention: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(3 * DAY_MS),
   giveUpAfter: duration({ min: MINUTE_MS, max: 3650 * DAY_MS, range: "from 1m to 3650d" }).default(14 * DAY_MS),
+  maxBytes: size({ bytes: MIN_JOURNAL_BYTES, text: "1MiB" }).optional(),
+  minFree: size({ bytes: 0, text: "0" }).optional(),
+  snapshot: scheduleOrOff.default("0 2 * * *"),
 };
 
 const journalSchema = z.strictObject(journalShape).transform(
-  ({ minInterval, retention, giveUpAfter, ...same }): JournalConfiguration => ({
+  ({ minInterval, retention, giveUpAfter, maxBytes = null, minFree = null, ...same }): JournalConfiguration => ({
     ...same,
+    maxBytes,
+    minFreeBytes: minFree,
     minIntervalMs: minInterval,
     retentionMs: retention,
     giveUpAfterMs: giveUpAfter,

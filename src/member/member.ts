@@ -109,7 +109,7 @@ export class Member implements MemberControl, AsyncDisposable {
       event: (level, code, database, message, data) => this.#event(level, code, database, message, data),
     };
     const others = [...configuration.members.values()].filter((member) => member.name !== self.name);
-    this.peers = new Map(others.map((member) => [member.name, new Peer(member, nowMs)]));
+    this.peers = new Map(others.map((member) => [member.name, new Peer(member, configuration.ssh, nowMs)]));
     this.#takeUpDuties(options.onStep);
   }
 

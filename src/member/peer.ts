@@ -4,7 +4,7 @@
  * Whether a peer is alive is judged by this machine's clock alone: its heartbeat has moved within the last
  * {@link HEARTBEAT_LIMIT_MS}. Two machines' clocks are never compared.
  */
-import type { MemberConfiguration } from "../config/configuration.ts";
+import type { MemberConfiguration, SshConfiguration } from "../config/configuration.ts";
 import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
 import { openTransport } from "../transport/open-transport.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -17,6 +17,7 @@ export const STATUS_FILE = "status.json";
 
 export class Peer {
   readonly member: MemberConfiguration;
+  readonly #ssh: SshConfiguration;
   readonly #nowMs: () => number;
   #transport: Transport | null = null;
   #status: MemberStatus | null = null;
@@ -24,8 +25,9 @@ export class Peer {
   /** The heartbeat seen at the first look proves nothing: the file may be old. */
   #firstHeartbeat: string | null = null;
 
-  constructor(member: MemberConfiguration, nowMs: () => number) {
+  constructor(member: MemberConfiguration, ssh: SshConfiguration, nowMs: () => number) {
     this.member = member;
+    this.#ssh = ssh;
     this.#nowMs = nowMs;
   }
 
@@ -45,7 +47,7 @@ export class Peer {
 
   /** The connection to the mailbox, opened at the first use. */
   transport(): Transport {
-    this.#transport ??= openTransport(this.member.mailbox);
+    this.#transport ??= openTransport(this.member, this.#ssh);
     return this.#transport;
   }
 

@@ -1,45 +1,29 @@
-import { fileURLToPath } from "node:url";
+import type { MemberConfiguration, SshConfiguration } from "../config/configuration.ts";
+import { parseMailbox } from "../config/mailbox-url.ts";
 import { DirectoryTransport } from "./directory-transport.ts";
+import { SftpTransport } from "./sftp-transport.ts";
 import type { Transport } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 
+/** What must be known of a member to reach its mailbox. */
+export type MailboxOwner = Pick<MemberConfiguration, "mailbox" | "hostKey" | "bandwidth">;
+
 /**
- * The transport to the mailbox that a URL names: `file:///directory`. Nothing is connected or checked before its first use.
- * @throws TransportError URL_INVALID, TRANSPORT_UNSUPPORTED.
+ * The transport to a member's mailbox: `file:///directory` or `sftp://user@host:port/directory`. Nothing is connected or
+ * checked before its first use.
+ * @throws TransportError URL_INVALID.
  */
-export function openTransport(mailboxUrl: string): Transport {
-  const url = URL.parse(mailboxUrl);
-  if (url === null) throw invalid(mailboxUrl);
-  if (url.protocol === "file:") return new DirectoryTransport(directoryOf(url));
-  throw new TransportError(
-    "TRANSPORT_UNSUPPORTED",
-    `mailboxes at ${url.protocol}// cannot be reached by this release`,
-    {
-      path: withoutPassword(url),
-      hint: "Use a file:///directory mailbox.",
-    },
-  );
-}
-
-function directoryOf(url: URL): string {
-  if (url.hostname !== "" || url.search !== "" || url.hash !== "") throw invalid(url.href);
-  try {
-    return fileURLToPath(url);
-  } catch (error) {
-    throw invalid(url.href, error);
+export function openTransport(member: MailboxOwner, ssh: SshConfiguration): Transport {
+  const mailbox = parseMailbox(member.mailbox);
+  if (typeof mailbox === "string") {
+    // Error texts go to logs.
+    const shown = member.mailbox.replace(/:[^:@/]*@/, ":***@");
+    throw new TransportError("URL_INVALID", `not a mailbox URL: ${shown}`, { hint: `${mailbox}.` });
   }
-}
-
-/** Error texts go to logs. */
-function withoutPassword(url: URL): string {
-  const shown = new URL(url);
-  if (shown.password !== "") shown.password = "***";
-  return shown.href;
-}
-
-function invalid(text: string, cause?: unknown): TransportError {
-  return new TransportError("URL_INVALID", `not a mailbox URL: ${text.replace(/:[^:@/]*@/, ":***@")}`, {
-    cause,
-    hint: "Write it as file:///absolute/directory.",
-  });
+  switch (mailbox.kind) {
+    case "file":
+      return new DirectoryTransport(mailbox.path);
+    case "sftp":
+      return new SftpTransport({ ...mailbox, hostKey: member.hostKey, bandwidth: member.bandwidth }, ssh);
+  }
 }

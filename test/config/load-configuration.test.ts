@@ -65,7 +65,7 @@ members:
 describe("a correct file", () => {
   test("gets every default", () => {
     const { ssh, journal, members } = load(PAIR);
-    expect(ssh).toEqual({ identity: null });
+    expect(ssh).toEqual({ identity: null, passphraseFile: null, passphraseVariable: null, knownHosts: null });
     expect(journal).toEqual({
       rotate: { kind: "cron", expression: "*/10 * * * * *" },
       minIntervalMs: 50,
@@ -77,6 +77,8 @@ describe("a correct file", () => {
       name: "porto",
       mailbox: "file:///m/porto",
       hostKey: null,
+      bandwidth: null,
+      listen: null,
       directory: "/m/porto",
       state: "/s/porto",
       databases: new Map([["patients", "/d/porto.db"]]),

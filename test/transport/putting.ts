@@ -2,7 +2,10 @@
 import { openTransport } from "../../src/transport/open-transport.ts";
 
 const [url = "", localPath = ""] = process.argv.slice(2);
-const transport = openTransport(url);
+const transport = openTransport(
+  { mailbox: url, hostKey: null, bandwidth: null },
+  { identity: null, passphraseFile: null, passphraseVariable: null, knownHosts: null },
+);
 for (let n = 1; ; n++) {
   process.stdout.write(`${n}\n`);
   await transport.put(localPath, `inbox/file-${n}`);
