@@ -80,6 +80,32 @@ test("a baseline of a WAL that was copied whole is read although the WAL is rest
   follower.verify();
 });
 
+test("capture up to a baseline at the end of the WAL does not follow the WAL's restart", async () => {
+  const { follower, commit, cut } = createScene();
+  commit(3);
+  expect(await follower.database.checkpoint(cut)).toBe("done");
+  const baseline = follower.database.baseline();
+  commit(1);
+  expect(follower.drain({ until: baseline.position })).toBe(0);
+  baseline.close();
+  expect(follower.drain()).toBe(1);
+});
+
+test("capture up to a baseline of an emptied WAL ends there, also when the next commit draws other salts", async () => {
+  const { follower, commit, cut, writer } = createScene();
+  commit(3);
+  expect(await follower.database.checkpoint(cut)).toBe("done");
+  const other = new Database(writer.name);
+  other.pragma("wal_checkpoint(TRUNCATE)");
+  other.close();
+  const baseline = follower.database.baseline();
+  commit(1);
+  expect(follower.drain({ until: baseline.position })).toBe(0);
+  baseline.close();
+  expect(follower.drain()).toBe(1);
+  expect(follower.database.position.salt2).not.toBe(baseline.position.salt2);
+});
+
 test("a baseline that is adopted late finds everything since, whatever others checkpoint", () => {
   const { follower, commit, writer } = createScene();
   commit(10);

@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { DatabaseError } from "../../src/sqlite/database-error.ts";
 import type { CapturedChange } from "../../src/sqlite/operational-database.ts";
-import { encodeFrameHeader, FRAME_HEADER_SIZE, frameOffset } from "../../src/sqlite/wal-format.ts";
+import { decodeFrameHeader, encodeFrameHeader, FRAME_HEADER_SIZE, frameOffset } from "../../src/sqlite/wal-format.ts";
 import { createDatabase } from "./application-database.ts";
 import { Follower } from "./follower.ts";
 
@@ -149,6 +149,27 @@ test("a commit that a dead writer left in the file, but not in the wal-index, is
   follower.drain();
   follower.verify();
   expect(follower.gaps).toBe(1);
+});
+
+test("frames that follow from each other but are not those of the wal-index are a gap", () => {
+  const { follower, commit, path } = createScene();
+  commit(2);
+  follower.drain();
+  commit(2);
+  const { from, frames } = next(follower);
+  const size = FRAME_HEADER_SIZE + PAGE_SIZE;
+  const state = Uint32Array.of(from.checksum1, from.checksum2);
+  editWal(path, (fd) => {
+    const frame = Buffer.alloc(size);
+    for (let number = from.frame + 1; number <= from.frame + frames; number++) {
+      readSync(fd, frame, 0, size, frameOffset(number, PAGE_SIZE));
+      const header = decodeFrameHeader(frame, 0);
+      frame[size - 1] = (frame[size - 1] ?? 0) ^ 1;
+      encodeFrameHeader(frame, 0, { ...header, pageSize: PAGE_SIZE }, state);
+      writeSync(fd, frame, 0, size, frameOffset(number, PAGE_SIZE));
+    }
+  });
+  expect(codeOf(() => next(follower))).toBe("WAL_GAP");
 });
 
 test.each(["first", "second"])(

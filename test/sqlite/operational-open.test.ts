@@ -1,10 +1,10 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { DatabaseError } from "../../src/sqlite/database-error.ts";
 import { OperationalDatabase } from "../../src/sqlite/operational-database.ts";
-import type { WalPosition } from "../../src/sqlite/wal-format.ts";
+import { encodeFrameHeader, frameOffset, type WalPosition } from "../../src/sqlite/wal-format.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { createDatabase } from "./application-database.ts";
 import { TestProcess } from "./processes.ts";
@@ -172,6 +172,23 @@ test.each<[string, (saved: WalPosition) => WalPosition]>([
   const saved = first.position;
   expect(open(path, saved).resumed.kind).toBe("continued");
   expect(open(path, change(saved)).resumed.kind).toBe("gap");
+});
+
+test("a saved position at a frame that is in the file but not in the wal-index is a gap", () => {
+  const path = createDatabase();
+  const db = connect(path);
+  const first = follow(path);
+  db.exec("INSERT INTO t (a) VALUES (1)");
+  drain(first);
+  const { salt1, salt2, frame, checksum1, checksum2 } = first.position;
+  const state = Uint32Array.of(checksum1, checksum2);
+  const bytes = Buffer.alloc(24 + 4096);
+  encodeFrameHeader(bytes, 0, { pgno: 2, commit: 9, salt1, salt2, pageSize: 4096 }, state);
+  const fd = openSync(`${path}-wal`, "r+");
+  writeSync(fd, bytes, 0, bytes.length, frameOffset(frame + 1, 4096));
+  closeSync(fd);
+  const beyond = { salt1, salt2, frame: frame + 1, checksum1: state[0] ?? 0, checksum2: state[1] ?? 0 };
+  expect(open(path, beyond).resumed.kind).toBe("gap");
 });
 
 test("an open database knows its files until one is replaced or removed", () => {
