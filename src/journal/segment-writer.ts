@@ -4,8 +4,6 @@ import { fsyncDirectory, makeDirectory, removeFile } from "../durable-files.ts";
 import type { ByteSink } from "../ltx/byte-io.ts";
 import { journalError } from "./journal-error.ts";
 
-/** The encoder writes a few bytes at a time; system calls are made for this many. */
-const BUFFER_BYTES = 256 * 1024;
 /** Written bytes are synced in portions, so that the last fsync of a large segment does not stall the daemon. */
 const SYNC_EVERY_BYTES = 32 * 1024 * 1024;
 
@@ -18,10 +16,8 @@ type WriterState = "writing" | "committed" | "aborted";
 export class SegmentWriter implements ByteSink, Disposable {
   readonly path: string;
   readonly #part: string;
-  readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #fd: number;
   #state: WriterState = "writing";
-  #buffered = 0;
   #written = 0;
   #unsynced = 0;
 
@@ -37,24 +33,25 @@ export class SegmentWriter implements ByteSink, Disposable {
 
   /** Bytes taken so far. */
   get bytes(): number {
-    return this.#written + this.#buffered;
+    return this.#written;
   }
 
+  /** One system call for each call: the encoder hands over large pieces. */
   write(bytes: Uint8Array): void {
     this.#assertWriting();
-    if (this.#buffered + bytes.length > BUFFER_BYTES) this.#flush();
-    if (bytes.length > BUFFER_BYTES) {
-      this.#writeOut(bytes);
-    } else {
-      this.#buffer.set(bytes, this.#buffered);
-      this.#buffered += bytes.length;
-    }
+    attempt(this.path, "write journal file", () => {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+      this.#written += bytes.length;
+      this.#unsynced += bytes.length;
+      if (this.#unsynced < SYNC_EVERY_BYTES) return;
+      fdatasyncSync(this.#fd);
+      this.#unsynced = 0;
+    });
   }
 
   /** Makes the file durable under its name; a file of that name that is no part of the catalogue is replaced. */
   commit(): void {
     this.#assertWriting();
-    this.#flush();
     attempt(this.path, "make journal file durable", () => {
       fsyncSync(this.#fd);
       renameSync(this.#part, this.path);
@@ -78,22 +75,6 @@ export class SegmentWriter implements ByteSink, Disposable {
 
   #assertWriting(): void {
     if (this.#state !== "writing") throw new Error(`journal file is ${this.#state}: ${this.path}`);
-  }
-
-  #flush(): void {
-    this.#writeOut(this.#buffer.subarray(0, this.#buffered));
-    this.#buffered = 0;
-  }
-
-  #writeOut(bytes: Uint8Array): void {
-    attempt(this.path, "write journal file", () => {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
-      this.#written += bytes.length;
-      this.#unsynced += bytes.length;
-      if (this.#unsynced < SYNC_EVERY_BYTES) return;
-      fdatasyncSync(this.#fd);
-      this.#unsynced = 0;
-    });
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Writes one segment: header, page frames, page index, trailer, in one pass.
  *
- * Memory: one output buffer of 128 KiB and about three bytes a page for the index. What is written is a valid segment
+ * Memory: one output buffer of 128 KiB at most and about three bytes a page for the index. What is written is a valid segment
  * only after {@link SegmentEncoder.finish}; a half-written one lacks its trailer and is refused by every decoder.
  */
 import type { ByteSink } from "./byte-io.ts";
@@ -25,6 +25,8 @@ import {
 
 /** Holds the largest page frame, and makes writes large enough for disks. */
 const OUTPUT_BYTES = 128 * 1024;
+/** Most segments are small, and many databases cut one many times a second. */
+const FIRST_OUTPUT_BYTES = 8 * 1024;
 
 type EncoderState = "pages" | "finished" | "failed";
 
@@ -34,8 +36,8 @@ export class SegmentEncoder {
   readonly #order: PageOrder;
   readonly #checksum: SegmentChecksum;
   readonly #index: PageIndex;
-  readonly #output = new Uint8Array(OUTPUT_BYTES);
-  readonly #view = new DataView(this.#output.buffer);
+  #output = new Uint8Array(FIRST_OUTPUT_BYTES);
+  #view = new DataView(this.#output.buffer);
   #used = 0;
   #written = 0;
   #state: EncoderState = "pages";
@@ -150,6 +152,14 @@ export class SegmentEncoder {
   /** Makes room for `count` bytes. */
   #reserve(count: number): void {
     if (OUTPUT_BYTES - this.#used < count) this.#flush();
+    if (this.#output.length - this.#used < count) this.#grow(this.#used + count);
+  }
+
+  #grow(needed: number): void {
+    const larger = new Uint8Array(Math.min(OUTPUT_BYTES, Math.max(needed, 2 * this.#output.length)));
+    larger.set(this.#output.subarray(0, this.#used));
+    this.#output = larger;
+    this.#view = new DataView(larger.buffer);
   }
 
   #flush(): void {

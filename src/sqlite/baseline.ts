@@ -58,7 +58,7 @@ export class Baseline implements PageRun {
 
   /** As {@link pages}, beginning with page `from`. */
   *pagesFrom(from: number): Generator<Page> {
-    const perRead = Math.max(1, Math.floor(READ_BYTES / this.pageSize));
+    const perRead = Math.max(1, Math.min(Math.floor(READ_BYTES / this.pageSize), this.pageCount));
     const buffer = Buffer.allocUnsafeSlow(perRead * this.pageSize);
     const lockPage = lockBytePage(this.pageSize);
     for (let first = from, at = this.#newest.firstFrom(from); first <= this.pageCount; first += perRead) {

@@ -70,7 +70,7 @@ function* pagesOfWal(
   newest: NewestFrames,
   assertCurrent: (position: WalPosition) => void,
 ): Generator<Page> {
-  const limit = Math.max(1, Math.floor(READ_BYTES / wal.frameSize));
+  const limit = Math.max(1, Math.min(Math.floor(READ_BYTES / wal.frameSize), newest.length));
   const buffer = Buffer.allocUnsafeSlow(limit * wal.frameSize);
   for (let at = 0; at < newest.length; ) {
     const run = newest.runLength(at, limit);

@@ -16,6 +16,7 @@ const PAGE_SIZE_OFFSET = 16;
 const WRITE_VERSION_OFFSET = 18;
 const READ_VERSION_OFFSET = 19;
 const WAL_READ_VERSION = 2;
+const FIRST_FRAMES = 8;
 
 /** Byte 18 of page 1: 2 lets SQLite write, 3 makes the database read-only for it (SQLite file format, section 1.3.3). */
 export type WriteVersion = 2 | 3;
@@ -23,7 +24,8 @@ export type WriteVersion = 2 | 3;
 export class FrameWriter {
   readonly #fd: number;
   readonly #pageSize: number;
-  readonly #buffer: Uint8Array;
+  /** Grows up to {@link #capacity} frames: most commits are small, and a member may hold many databases. */
+  #buffer: Uint8Array;
   readonly #capacity: number;
   readonly #base: WalPosition;
   readonly #checksum = new Uint32Array(2);
@@ -33,13 +35,13 @@ export class FrameWriter {
   #pgnos = new Uint32Array(64);
   #count = 0;
 
-  /** `buffer` holds at least two frames. */
-  constructor(fd: number, pageSize: number, buffer: Uint8Array, base: WalPosition) {
+  /** Writes at most `bufferBytes` at a time, and at least two frames. */
+  constructor(fd: number, pageSize: number, bufferBytes: number, base: WalPosition) {
     this.#fd = fd;
     this.#pageSize = pageSize;
-    this.#buffer = buffer;
-    this.#capacity = Math.floor(buffer.length / (FRAME_HEADER_SIZE + pageSize));
     this.#base = base;
+    this.#capacity = Math.max(2, Math.floor(bufferBytes / this.#frameSize));
+    this.#buffer = new Uint8Array(Math.min(this.#capacity, FIRST_FRAMES) * this.#frameSize);
     this.#checksum.set([base.checksum1, base.checksum2]);
   }
 
@@ -59,6 +61,7 @@ export class FrameWriter {
     const full = this.#buffered === this.#capacity;
     if (this.#buffered > 0) this.#encodeLast(0);
     if (full) this.#flush();
+    else if (this.#buffered * this.#frameSize === this.#buffer.length) this.#grow();
     const at = this.#buffered * this.#frameSize + FRAME_HEADER_SIZE;
     this.#buffer.set(page.data, at);
     if (page.pgno === 1) this.#buffer[at + WRITE_VERSION_OFFSET] = writeVersion;
@@ -85,6 +88,12 @@ export class FrameWriter {
     const pgno = this.#pgnos[this.#count - 1] ?? 0;
     const frame = { pgno, commit, salt1, salt2, pageSize: this.#pageSize };
     encodeFrameHeader(this.#buffer, (this.#buffered - 1) * this.#frameSize, frame, this.#checksum);
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(Math.min(2 * this.#buffered, this.#capacity) * this.#frameSize);
+    larger.set(this.#buffer);
+    this.#buffer = larger;
   }
 
   #flush(): void {

@@ -77,7 +77,7 @@ export class WalAppender {
   readonly #pageSize: number;
   readonly #onStep: (step: AppendStep) => void;
   readonly #lockTimeoutMs: number;
-  readonly #buffer: Uint8Array;
+  readonly #bufferBytes: number;
   readonly #lock: WriteLock;
   readonly #wal: number;
   readonly #walIdentity: string;
@@ -89,8 +89,7 @@ export class WalAppender {
     this.#pageSize = options.pageSize;
     this.#onStep = options.onStep ?? (() => {});
     this.#lockTimeoutMs = options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS;
-    const frames = Math.max(2, Math.floor((options.bufferBytes ?? DEFAULT_BUFFER_BYTES) / this.#frameSize));
-    this.#buffer = new Uint8Array(frames * this.#frameSize);
+    this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
     this.#lock = new WriteLock(options.files.walIndexDescriptor);
     this.#wal = openSync(options.files.walPath, "r+");
     this.#walIdentity = identityOf(fstatSync(this.#wal, { bigint: true }));
@@ -148,10 +147,6 @@ export class WalAppender {
   close(): void {
     this.#lock.release();
     closeSync(this.#wal);
-  }
-
-  get #frameSize(): number {
-    return FRAME_HEADER_SIZE + this.#pageSize;
   }
 
   async #acquire(): Promise<WalIndexState> {
@@ -225,7 +220,7 @@ export class WalAppender {
 
   #startWriter(state: WalIndexState): FrameWriter {
     const base = state.maxFrame === 0 ? this.#restartWal(state) : this.#continueWal(state);
-    return new FrameWriter(this.#wal, this.#pageSize, this.#buffer, base);
+    return new FrameWriter(this.#wal, this.#pageSize, this.#bufferBytes, base);
   }
 
   /** SQLite has emptied the WAL, so no reader uses it: begin a new generation, durably before any old frame is overwritten. */
