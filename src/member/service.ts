@@ -23,7 +23,7 @@ const STATUS_SPACING_MS = 100;
 /** The lag that a mirror's status shows is as fresh as what it knows of its upstream. */
 const UPSTREAM_INTERVAL_MS = 500;
 /** The inbox is looked into this often even when the watcher says nothing. */
-const SCAN_INTERVAL_MS = 1_000;
+const SCAN_INTERVAL_MS = 2_000;
 /** Between rotations, scheduled or for want of commits, the database is still looked after this often. */
 const ATTEND_INTERVAL_MS = 1_000;
 
