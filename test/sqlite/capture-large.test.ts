@@ -10,7 +10,7 @@ import { TestProcess } from "./processes.ts";
 const MIB = 1 << 20;
 
 test("a transaction of 300 MiB is captured with little memory", async () => {
-  const capture = TestProcess.node("large-capture.ts", [createDatabase(), "300"]);
+  const capture = TestProcess.node("largeCapture", [createDatabase(), "300"]);
   await capture.more(1);
   expect(capture.latest).toMatchObject({ commits: 1, different: 0 });
   const { pages, grownBytes } = capture.latest as { pages: number; grownBytes: number };

@@ -33,9 +33,9 @@ function expectNothingMissed(follower: Follower, path: string): void {
 test("no commit of three writers is missed while two others checkpoint", async () => {
   const path = createDatabase();
   const follower = new Follower(path);
-  const writers = [TestProcess.node("writer.ts", [path, "1"]), TestProcess.node("writer.ts", [path, "2"])];
+  const writers = [TestProcess.node("writer", [path, "1"]), TestProcess.node("writer", [path, "2"])];
   const python = TestProcess.python("writer.py", [path]);
-  const checkpointing = TestProcess.node("checkpointing.ts", [path]);
+  const checkpointing = TestProcess.node("checkpointing", [path]);
   const everybody = [...writers, python];
   await follow(follower, ({ done }) => done > 3 && everybody.every(({ messages }) => messages > 100));
   await python.kill();
@@ -56,7 +56,7 @@ test("writers that are killed at any moment leave nothing behind that is capture
     while (kills < rounds) {
       const seeds = [`${kills}`, `9${kills}`];
       const writers = [
-        ...seeds.map((seed) => TestProcess.node("writer.ts", [path, seed])),
+        ...seeds.map((seed) => TestProcess.node("writer", [path, seed])),
         TestProcess.python("writer.py", [path]),
       ];
       await Promise.all(writers.map((writer) => writer.more(5)));
@@ -72,7 +72,7 @@ test("writers that are killed at any moment leave nothing behind that is capture
 test("a long reader stops the copying but neither the writers nor the capture", async () => {
   const path = createDatabase();
   const follower = new Follower(path);
-  const writer = TestProcess.node("writer.ts", [path, "5"]);
+  const writer = TestProcess.node("writer", [path, "5"]);
   await writer.more(5);
   const reader = new Database(path);
   reader.exec("BEGIN");

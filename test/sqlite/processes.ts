@@ -1,9 +1,16 @@
 /** Processes that use a database as applications do; each is killed when the test ends, if it still runs. */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+
+const PROGRAMS = {
+  checkpointing: new URL("./checkpointing.ts", import.meta.url),
+  follower: new URL("./follower-process.ts", import.meta.url),
+  largeCapture: new URL("./large-capture.ts", import.meta.url),
+  writer: new URL("./writer.ts", import.meta.url),
+} as const;
 
 export class TestProcess {
   readonly #child: ChildProcess;
@@ -29,14 +36,16 @@ export class TestProcess {
     onTestFinished(() => this.kill());
   }
 
-  /** A script of this directory under this Node; it talks by messages. */
-  static node(script: string, args: readonly string[]): TestProcess {
-    return new TestProcess(fork(scriptPath(script), [...args], { execArgv: [] }));
+  /** One of the programs above under this Node; it talks by messages. */
+  static node(program: keyof typeof PROGRAMS, args: readonly string[]): TestProcess {
+    return new TestProcess(fork(PROGRAMS[program], [...args], { execArgv: [] }));
   }
 
   /** A script of this directory under Python; it talks by lines. */
   static python(script: string, args: readonly string[]): TestProcess {
-    return new TestProcess(spawn("python3", [scriptPath(script), ...args], { stdio: ["ignore", "pipe", "inherit"] }));
+    return new TestProcess(
+      spawn("python3", [join(import.meta.dirname, script), ...args], { stdio: ["ignore", "pipe", "inherit"] }),
+    );
   }
 
   get pid(): number {
@@ -81,8 +90,4 @@ export class TestProcess {
   get #ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
-}
-
-function scriptPath(script: string): string {
-  return fileURLToPath(new URL(script, import.meta.url));
 }

@@ -42,7 +42,7 @@ test("a second object on the same database leaves the locks of the first in plac
   const writer = TestProcess.python("writer.py", [path]);
   await writer.more(20);
   await writer.kill();
-  const checkpointing = TestProcess.node("checkpointing.ts", [path]);
+  const checkpointing = TestProcess.node("checkpointing", [path]);
   await checkpointing.more(5);
   expect(checkpointing.latest).toBe(1);
   await checkpointing.stop();
