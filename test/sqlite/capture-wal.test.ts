@@ -61,6 +61,7 @@ test("a change says where in the WAL it lies", () => {
   expect(first.commits).toBe(2);
   expect(first.from.frame).toBe(0);
   expect(first.to.frame).toBe(first.frames);
+  expect(follower.database.end).toEqual(first.to);
   expect([first.walOffset, first.walSize]).toEqual([32n, BigInt(first.frames * (PAGE_SIZE + 24))]);
   follower.accept(first);
   commit(1);
