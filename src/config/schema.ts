@@ -25,7 +25,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** The smallest limit that holds a page of any size. */
 const MIN_SEGMENT_BYTES = 128 * 1024;
-const MIN_JOURNAL_BYTES = 2 ** 20;
+const MIN_JOURNAL_BYTES = 16 * 2 ** 20;
 /** Below this an acknowledgement would take longer than a transport waits for one. */
 const MIN_BANDWIDTH = 1024;
 const LISTEN_PORT = 2022;
@@ -218,7 +218,7 @@ const journalShape = {
   maxSegmentBytes: size({ bytes: MIN_SEGMENT_BYTES, text: "128KiB" }).default(64 * 2 ** 20),
   retention: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(3 * DAY_MS),
   giveUpAfter: duration({ min: MINUTE_MS, max: 3650 * DAY_MS, range: "from 1m to 3650d" }).default(14 * DAY_MS),
-  maxBytes: size({ bytes: MIN_JOURNAL_BYTES, text: "1MiB" }).optional(),
+  maxBytes: size({ bytes: MIN_JOURNAL_BYTES, text: "16MiB" }).optional(),
   minFree: size({ bytes: 0, text: "0" }).optional(),
   snapshot: scheduleOrOff.default("0 2 * * *"),
 };

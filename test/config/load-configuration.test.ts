@@ -72,6 +72,9 @@ describe("a correct file", () => {
       maxSegmentBytes: 67_108_864,
       retentionMs: 259_200_000,
       giveUpAfterMs: 1_209_600_000,
+      maxBytes: null,
+      minFreeBytes: null,
+      snapshot: "0 2 * * *",
     });
     expect(members.get("porto")).toEqual({
       name: "porto",
@@ -92,7 +95,9 @@ describe("a correct file", () => {
     const configuration = load(`mirror: clinic
 operational: lisbon
 ssh: { identity: ~/.ssh/id_ed25519 }
-journal: { rotate: continuous, minInterval: 1s500ms, maxSegmentBytes: 1GiB, retention: 1w, giveUpAfter: 1.5d }
+journal:
+  { rotate: continuous, minInterval: 1s500ms, maxSegmentBytes: 1GiB, retention: 1w, giveUpAfter: 1.5d,
+    maxBytes: 20GiB, minFree: 0, snapshot: off }
 members:
   lisbon:
     mailbox: sftp://mirror@lisbon.example:2222/srv/after%20image/
@@ -109,6 +114,9 @@ members:
       maxSegmentBytes: 1_073_741_824,
       retentionMs: 604_800_000,
       giveUpAfterMs: 129_600_000,
+      maxBytes: 21_474_836_480,
+      minFreeBytes: 0,
+      snapshot: null,
     });
     const lisbon = selectMember(configuration, "lisbon");
     expect(lisbon.directory).toBe("/srv/mailbox");
@@ -184,6 +192,12 @@ journal: { retention: 72, rotate: "61 * * * *" }
   const cases: [string, string, string][] = [
     ["unquoted stars", `${PAIR}journal: { rotate: */10 * * * * * }\n`, "YAML_SYNTAX 12:20 "],
     ["an unquoted variable inside braces", PAIR.replace("/d/porto", `$${"{ROOT}"}/porto`), "YAML_SYNTAX 11:29 "],
+    [
+      "a snapshot schedule that is none",
+      `${PAIR}journal: { snapshot: never }\n`,
+      "CRON_INVALID 12:22 journal.snapshot",
+    ],
+    ["a journal that holds nothing", `${PAIR}journal: { maxBytes: 1MiB }\n`, "SIZE_INVALID 12:22 journal.maxBytes"],
     ["an unclosed quote", `mirror: "x\n`, "YAML_SYNTAX 2:1 "],
     ["an empty file", "", "TYPE_WRONG 1:1 "],
     ["a list", "- a\n", "TYPE_WRONG 1:1 "],
