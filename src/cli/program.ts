@@ -11,6 +11,7 @@ import { registerInit } from "./init.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerIntegrate } from "./integrate.ts";
 import { printError } from "./print-error.ts";
+import { registerPurge } from "./purge.ts";
 import type { Execute, Register } from "./register.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly Register[] = [
   registerSegments,
   registerInspect,
   registerVerify,
+  registerPurge,
   registerFence,
   registerUnfence,
   registerDemo,

@@ -1,6 +1,12 @@
 /** `afterimage status`: the mirror set as this member sees it, in the form that `patronictl list` made familiar. */
 import type { Command } from "commander";
-import type { DatabaseStatus, ErrorView, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import type {
+  DatabaseStatus,
+  ErrorView,
+  JournalStatus,
+  MemberStatus,
+  MirrorSetStatus,
+} from "../status/member-status.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Register } from "./register.ts";
@@ -82,12 +88,22 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
   ];
 }
 
-function problemLines({ member, databases, followers }: MemberStatus): string[] {
+function problemLines({ member, databases, followers, journal }: MemberStatus): string[] {
   const ofDatabases = Object.entries(databases).flatMap(([name, { error }]) => errorLines(`${member}/${name}`, error));
   const ofFollowers = Object.entries(followers).flatMap(([name, { error }]) =>
     errorLines(`${member} -> ${name}`, error),
   );
-  return [...ofDatabases, ...ofFollowers];
+  return [...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+}
+
+function journalLines(member: string, journal: JournalStatus | null): string[] {
+  if (journal === null) return [];
+  const { shortages, givenUp, bytes, maxBytes, freeBytes, minFreeBytes } = journal;
+  const sizes = `${bytes} of at most ${maxBytes} bytes, ${freeBytes} bytes free where ${minFreeBytes} must stay free`;
+  return [
+    ...shortages.map((code) => `${member}: warning ${code}: the journal loses history before its time: ${sizes}`),
+    ...givenUp.map((lost) => `${member}: warning MEMBER_GIVEN_UP: ${lost.member} gets a snapshot of ${lost.database}`),
+  ];
 }
 
 function errorLines(where: string, error: ErrorView | null): string[] {

@@ -170,24 +170,38 @@ export class Journal {
    * Only while nothing else writes to this database's journal. Returns the removed paths, below the journal directory.
    */
   removeStray(database: string, epoch: number, afterTxid: Txid): string[] {
-    return KINDS.flatMap((kind) => this.#removeStrayOf(formatLevelPath({ database, epoch, kind }), afterTxid));
+    return KINDS.flatMap((kind) => {
+      const isStray = (ref: SegmentRef) => ref.maxTxid > afterTxid;
+      return this.#removeStrayOf(formatLevelPath({ database, epoch, kind }), isStray);
+    });
   }
 
-  #removeStrayOf(level: string, afterTxid: Txid): string[] {
+  /**
+   * Removes what a crash left in one epoch between the two halves of a purge, or of a snapshot: files up to `throughTxid`,
+   * the end of the journal, that the catalogue does not know. Under the same condition; returns the removed paths.
+   */
+  removeUncatalogued(database: string, epoch: number, throughTxid: Txid): string[] {
+    return KINDS.flatMap((kind) => {
+      const isStray = (ref: SegmentRef) => ref.maxTxid <= throughTxid;
+      return this.#removeStrayOf(formatLevelPath({ database, epoch, kind }), isStray);
+    });
+  }
+
+  #removeStrayOf(level: string, isStray: (ref: SegmentRef) => boolean): string[] {
     const directory = join(this.directory, level);
     const strays = fileNames(directory)
       .map((name) => ({ name, path: `${level}/${name}` }))
-      .filter(({ name, path }) => isPartName(name) || this.#isUnknown(path, afterTxid))
+      .filter(({ name, path }) => isPartName(name) || this.#isUnknown(path, isStray))
       .map(({ path }) => path);
     for (const path of strays) removeFile(join(this.directory, path));
     if (strays.length > 0) fsyncDirectory(directory);
     return strays;
   }
 
-  /** Whether it is a segment beyond `afterTxid` without a row. Files that are no segments are not ours to remove. */
-  #isUnknown(path: string, afterTxid: Txid): boolean {
+  /** Whether it is such a segment, and without a row. Files that are no segments are not ours to remove. */
+  #isUnknown(path: string, isStray: (ref: SegmentRef) => boolean): boolean {
     const ref = parseSegmentPath(path);
-    return ref !== null && ref.maxTxid > afterTxid && this.#catalogue.get(ref) === null;
+    return ref !== null && isStray(ref) && this.#catalogue.get(ref) === null;
   }
 }
 

@@ -62,7 +62,6 @@ interface RefParameters {
 interface ListParameters {
   database: string;
   epoch: number | null;
-  kind: SegmentKind | null;
   fromTxid: bigint;
   limit: number;
 }
@@ -76,6 +75,7 @@ export class SegmentCatalogue {
   readonly #delete: Statement<[RefParameters]>;
   readonly #after: Statement<[RefParameters & { limit: number }], RawRow>;
   readonly #endingAt: Statement<[string, bigint], RawRow>;
+  readonly #bytesAfter: Statement<[string, number, bigint], { bytes: bigint }>;
   readonly #totals: Statement<[string], { segments: bigint; snapshots: bigint; bytes: bigint }>;
   readonly #lists = new Map<string, Statement<[ListParameters], RawRow>>();
 
@@ -93,6 +93,9 @@ export class SegmentCatalogue {
         AND (epoch, max_txid, kind, min_txid) > (@epoch, @maxTxid, @kind, @minTxid)
       ORDER BY epoch, max_txid, kind, min_txid LIMIT @limit`);
     this.#endingAt = database.prepare("SELECT * FROM segments WHERE database = ? AND max_txid = ? ORDER BY epoch");
+    this.#bytesAfter = database.prepare(`
+      SELECT ifnull(sum(bytes), 0) AS bytes FROM segments
+      WHERE database = ? AND (epoch, max_txid) > (?, ?) AND kind = 'segment'`);
     this.#totals = database.prepare(`
       SELECT count(*) FILTER (WHERE kind = 'segment') AS segments, count(*) FILTER (WHERE kind = 'snapshot') AS snapshots,
         ifnull(sum(bytes), 0) AS bytes
@@ -130,7 +133,6 @@ export class SegmentCatalogue {
     const rows = this.#listStatement(filter).all({
       database,
       epoch: filter.epoch ?? null,
-      kind: filter.kind ?? null,
       fromTxid: filter.fromTxid ?? 0n,
       limit: filter.limit ?? -1,
     });
@@ -158,6 +160,11 @@ export class SegmentCatalogue {
     return this.list(database, { epoch, kind: "snapshot", order: "newest", limit: 1 })[0] ?? null;
   }
 
+  /** Bytes of the segments that reach beyond a place. */
+  bytesAfter(database: string, epoch: number, txid: Txid): number {
+    return Number(this.#bytesAfter.get(database, epoch, txid)?.bytes ?? 0);
+  }
+
   totals(database: string): SegmentTotals {
     const row = this.#totals.get(database);
     return {
@@ -172,7 +179,8 @@ export class SegmentCatalogue {
     const direction = filter.order === "newest" ? "DESC" : "ASC";
     const conditions = ["database = @database", "max_txid >= @fromTxid"];
     if (filter.epoch !== undefined) conditions.push("epoch = @epoch");
-    if (filter.kind !== undefined) conditions.push("kind = @kind");
+    // Not as a parameter: only with the very words does the index of the snapshots serve.
+    if (filter.kind !== undefined) conditions.push(`kind = '${filter.kind}'`);
     const sql = `SELECT * FROM segments WHERE ${conditions.join(" AND ")}
       ORDER BY epoch ${direction}, max_txid ${direction}, kind ${direction}, min_txid ${direction} LIMIT @limit`;
     const known = this.#lists.get(sql);

@@ -7,7 +7,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
-import type { MemberControl, SegmentFilter, SyncOptions } from "./member-control.ts";
+import type { MemberControl, PurgeOptions, SegmentFilter, SyncOptions } from "./member-control.ts";
 
 /**
  * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
@@ -66,6 +66,10 @@ class ControlClient implements MemberControl {
 
   segments(filter: SegmentFilter) {
     return this.#call("segments", filter, controlSchemas.results.segments);
+  }
+
+  purge(options: PurgeOptions) {
+    return this.#call("purge", options, controlSchemas.results.purge);
   }
 
   sync(options: SyncOptions) {

@@ -20,6 +20,7 @@ const requests = {
   unfence: databases,
   verify: databases,
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
+  purge: z.strictObject({ dryRun: z.boolean().optional() }),
   sync: z.strictObject({ members: z.array(z.string()).optional(), timeoutMs: z.int().min(0).optional() }),
 };
 
@@ -52,6 +53,9 @@ const results = {
       postApplyChecksum: z.string(),
       path: z.string(),
     }),
+  ),
+  purge: z.array(
+    z.object({ database: z.string(), removed: z.array(z.string()), removedBytes: z.int(), bytes: z.int() }),
   ),
   sync: z.array(z.object({ member: z.string(), database: z.string(), integrated: z.string().nullable() })),
 } satisfies { [M in keyof MemberControl]: z.ZodType<Awaited<ReturnType<MemberControl[M]>>> };

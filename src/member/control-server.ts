@@ -56,6 +56,7 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "segments", requests.segments, ({ database, limit }) =>
     control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),
   );
+  post(app, "purge", requests.purge, ({ dryRun = false }) => control.purge({ dryRun }));
   post(app, "sync", requests.sync, ({ members, timeoutMs }) =>
     control.sync({ ...(members === undefined ? {} : { members }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
   );

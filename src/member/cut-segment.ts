@@ -1,12 +1,16 @@
 /** Cutting: a run of pages becomes a durable segment (or snapshot) file in the journal. */
 import { crc32 } from "node:zlib";
-import type { Journal, SegmentWriter } from "../journal/journal.ts";
+import type { Journal, SegmentRef, SegmentWriter } from "../journal/journal.ts";
 import type { SegmentHeader } from "../ltx/header.ts";
 import type { Checksum, Txid } from "../ltx/position.ts";
 import { SegmentEncoder } from "../ltx/segment-encoder.ts";
-import type { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import type { Page } from "../sqlite/page-run.ts";
 import { Turns } from "../sqlite/turns.ts";
+import { frameOffset, type WalPosition } from "../sqlite/wal-format.ts";
+import type { MemberContext } from "./member-context.ts";
+
+/** A file that is being written asks for room again after so many bytes. */
+export const PROGRESS_BYTES = 1024 * 1024;
 
 export interface SegmentPlan {
   readonly database: string;
@@ -25,6 +29,15 @@ export interface SegmentPlan {
   readonly wal: { readonly offset: bigint; readonly size: bigint; readonly salt1: number; readonly salt2: number };
 }
 
+/** What a segment is made of. */
+export interface SegmentContents {
+  readonly pages: Iterable<Page>;
+  /** The database's checksum with the pages; asked for after the last one. */
+  checksum(): Checksum;
+  /** Called now and then with the bytes written so far, so that a file without end is given up: what it throws is thrown. */
+  onProgress(bytes: number): void;
+}
+
 export interface CutSegment {
   readonly postApplyChecksum: Checksum;
   readonly bytes: number;
@@ -36,26 +49,52 @@ export function nodeId(epoch: number, member: string): bigint {
   return (BigInt(epoch) << 32n) | BigInt(crc32(member));
 }
 
+interface PlannedRun {
+  readonly pageSize: number;
+  readonly pageCount: number;
+  /** Where in the WAL the run ends. */
+  readonly position: WalPosition;
+}
+
+/** The plan of a segment of this member's whose pages are not a stretch of the WAL: a snapshot or a resync. */
+export function planSegment(
+  context: MemberContext,
+  ref: Omit<SegmentRef, "epoch">,
+  run: PlannedRun,
+  preApplyChecksum: Checksum,
+): SegmentPlan {
+  const { salt1, salt2, frame } = run.position;
+  return {
+    ...ref,
+    epoch: context.epoch,
+    pageSize: run.pageSize,
+    pageCount: run.pageCount,
+    preApplyChecksum,
+    timestampMs: context.nowMs(),
+    nodeId: nodeId(context.epoch, context.self.name),
+    wal: { offset: BigInt(frameOffset(frame + 1, run.pageSize)), size: 0n, salt1, salt2 },
+  };
+}
+
 /**
- * Writes the segment and makes it durable. `pages` must stage every page's checksum in `table` as it gives the page out,
- * so that the table's checksum at the end is the database's. The caller records the result in the catalogue together
- * with the flushed table; when this throws, nothing is left behind but staged checksums, which the caller discards.
+ * Writes the segment and makes it durable. The caller records the result in the catalogue; when this throws, no file is
+ * left behind.
  */
-export async function cutSegment(
-  journal: Journal,
-  table: PageChecksumTable,
-  pages: Iterable<Page>,
-  plan: SegmentPlan,
-): Promise<CutSegment> {
+export async function cutSegment(journal: Journal, contents: SegmentContents, plan: SegmentPlan): Promise<CutSegment> {
   const writer = journal.create(plan);
   try {
     const encoder = new SegmentEncoder(writer, headerOf(plan));
     const turns = new Turns();
-    for (const page of pages) {
+    let reportAt = PROGRESS_BYTES;
+    for (const page of contents.pages) {
       encoder.writePage(page.pgno, page.data);
+      if (writer.bytes >= reportAt) {
+        contents.onProgress(writer.bytes);
+        reportAt = writer.bytes + PROGRESS_BYTES;
+      }
       await turns.spent(plan.pageSize);
     }
-    const postApplyChecksum = table.checksum;
+    const postApplyChecksum = contents.checksum();
     const trailer = encoder.finish(postApplyChecksum);
     writer.commit();
     return { postApplyChecksum, bytes: trailer.bytes, pages: trailer.pages };

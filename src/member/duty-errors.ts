@@ -1,3 +1,4 @@
+import { AfterimageError } from "../errors.ts";
 import { errorView } from "./error-view.ts";
 import type { MemberContext } from "./member-context.ts";
 
@@ -10,6 +11,13 @@ const HALTING = new Set(["MIRROR_INCONSISTENT", "INTEGRATION_CHECKSUM"]);
 /** Whether work on a database with this error has stopped until an operator has looked. */
 export function halts(code: string): boolean {
   return HALTING.has(code);
+}
+
+const SHORTAGES = new Set(["SPOOL_FULL", "DISK_LOW", "JOURNAL_FULL"]);
+
+/** Whether something failed for want of space in the journal: nothing is wrong with the database. */
+export function isShortage(error: unknown): boolean {
+  return error instanceof AfterimageError && SHORTAGES.has(error.code);
 }
 
 /**

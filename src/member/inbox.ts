@@ -157,6 +157,7 @@ export class Inbox {
         pageSize: last.pageSize,
       });
     });
+    this.#context.space.grew(group.reduce((sum, { contents }) => sum + contents.bytes, 0));
     this.#context.journalGrew(this.#database);
     return [];
   }

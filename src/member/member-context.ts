@@ -3,6 +3,7 @@ import type { Configuration, MemberConfiguration } from "../config/configuration
 import type { Journal } from "../journal/journal.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import type { MemberRole } from "../status/member-status.ts";
+import type { JournalSpace } from "./journal-space.ts";
 
 export type EventLevel = "info" | "warn" | "error";
 
@@ -14,6 +15,7 @@ export interface MemberContext {
   readonly epoch: number;
   readonly store: StateStore;
   readonly journal: Journal;
+  readonly space: JournalSpace;
   readonly logger: Logger;
   /** Wall clock, milliseconds since 1970. */
   nowMs(): number;

@@ -73,6 +73,20 @@ export interface SyncedMember {
   readonly integrated: string | null;
 }
 
+export interface PurgeOptions {
+  /** Only say what would be removed. */
+  readonly dryRun?: boolean;
+}
+
+export interface PurgeResult {
+  readonly database: string;
+  /** Paths of the segments and snapshots, oldest first. */
+  readonly removed: readonly string[];
+  readonly removedBytes: number;
+  /** Bytes of the database's journal now. */
+  readonly bytes: number;
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -83,5 +97,7 @@ export interface MemberControl {
   verify(databases?: readonly string[]): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;
   /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
+  /** Removes from the journal what may go, as the daemon does by itself now and then. */
+  purge(options: PurgeOptions): Promise<PurgeResult[]>;
   sync(options: SyncOptions): Promise<SyncedMember[]>;
 }

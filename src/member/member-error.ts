@@ -9,6 +9,14 @@ export type MemberErrorCode =
   | "FOLLOWER_UNKNOWN"
   | "SYNC_TIMEOUT"
   | "NO_SNAPSHOT"
+  /** The journal has reached `journal.maxBytes`, and nothing in it may go. */
+  | "SPOOL_FULL"
+  /** Less is free than `journal.minFree`. */
+  | "DISK_LOW"
+  /** What was read for a snapshot is not what the journal says. */
+  | "SNAPSHOT_CHECKSUM"
+  /** The WAL grew too far while a snapshot was written. */
+  | "SNAPSHOT_WAL"
   | "SEGMENT_GAP"
   | "SEGMENT_EPOCH"
   | "SEGMENT_CHAIN"

@@ -17,12 +17,16 @@ import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { formatChecksum, formatTxid, NO_TXID } from "../ltx/position.ts";
-import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import type { FollowerStatus, MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import { errorView } from "./error-view.ts";
+import { JournalSpace } from "./journal-space.ts";
 import type { EventLevel, MemberContext } from "./member-context.ts";
 import type {
   FenceResult,
   IntegrationResult,
   MemberControl,
+  PurgeOptions,
+  PurgeResult,
   RotationResult,
   SegmentFilter,
   SegmentView,
@@ -35,6 +39,7 @@ import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
 import { peerStatus } from "./peer-status.ts";
+import { PurgeDuty } from "./purge-duty.ts";
 import { serve } from "./service.ts";
 import { Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
@@ -59,6 +64,7 @@ export class Member implements MemberControl, AsyncDisposable {
   readonly operational = new Map<string, OperationalDuty>();
   readonly mirrors = new Map<string, MirrorDuty>();
   readonly shippers = new Map<string, Shipper>();
+  readonly purgeDuty: PurgeDuty;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
   readonly #lock: ProcessLock;
@@ -91,13 +97,15 @@ export class Member implements MemberControl, AsyncDisposable {
     this.role = known?.role ?? (configuration.operational === self.name ? "operational" : "mirror");
     const epoch = known?.epoch ?? 1;
     if (known === null) store.saveRole({ role: this.role, epoch });
+    const directory = join(self.state, "journal");
     this.context = {
       configuration,
       self,
       role: this.role,
       epoch,
       store,
-      journal: new Journal(join(self.state, "journal"), store.catalogue),
+      journal: new Journal(directory, store.catalogue),
+      space: new JournalSpace({ directory, store, configuration: configuration.journal, databases: self.databases }),
       logger,
       nowMs,
       changed: () => this.statusChanged.set(),
@@ -111,6 +119,7 @@ export class Member implements MemberControl, AsyncDisposable {
     const others = [...configuration.members.values()].filter((member) => member.name !== self.name);
     this.peers = new Map(others.map((member) => [member.name, new Peer(member, configuration.ssh, nowMs)]));
     this.#takeUpDuties(options.onStep);
+    this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
   }
 
   /** Whom this member follows; null on the operational member. */
@@ -123,7 +132,9 @@ export class Member implements MemberControl, AsyncDisposable {
     const { configuration, self } = this.context;
     for (const [name, path] of self.databases) {
       const row = this.context.store.database(name);
-      const strays = this.context.journal.removeStray(name, this.context.epoch, row?.received?.txid ?? NO_TXID);
+      const { journal, epoch } = this.context;
+      const end = row?.received?.txid ?? NO_TXID;
+      const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
       if (strays.length > 0)
         this.context.logger.info({ database: name, strays }, "files of an unfinished step removed");
       if (this.role === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
@@ -161,9 +172,15 @@ export class Member implements MemberControl, AsyncDisposable {
     for (const [name, duty] of this.mirrors) {
       duties.set(name, { fenced: true, walBytes: duty.walBytes, wants: duty.inbox.wants() });
     }
-    const followers = new Map([...this.shippers.values()].flatMap((shipper) => shipper.views()));
-    const status = buildStatus(this.context, { role: this.role, duties, followers, upstream: this.upstream });
+    const followers = new Map(this.#followers());
+    const journal = this.purgeDuty.view();
+    const status = buildStatus(this.context, { role: this.role, duties, followers, journal, upstream: this.upstream });
     return this.#running ? status : { ...status, state: "down", reachable: false };
+  }
+
+  /** Every member behind this one, as far as receipts say. */
+  #followers(): [string, FollowerStatus][] {
+    return [...this.shippers.values()].flatMap((shipper) => shipper.views());
   }
 
   async status(): Promise<MirrorSetStatus> {
@@ -246,6 +263,27 @@ export class Member implements MemberControl, AsyncDisposable {
           path: journal.path(row),
         })),
     );
+  }
+
+  async purge({ dryRun = false }: PurgeOptions): Promise<PurgeResult[]> {
+    if (!this.#running) await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
+    return dryRun ? this.purgeDuty.dryRun() : this.purgeDuty.run();
+  }
+
+  /** Writes a snapshot of a database, if it has changed since the last; what keeps it from being written becomes an event. */
+  async snapshot(name: string): Promise<boolean> {
+    const duty = this.operational.get(name) ?? this.mirrors.get(name);
+    try {
+      const written = (await duty?.snapshot()) ?? null;
+      if (written === null) return false;
+      const { pages, bytes } = written;
+      this.context.event("info", "SNAPSHOT_WRITTEN", name, "a snapshot was written", { pages, bytes });
+      return true;
+    } catch (error) {
+      const { code, message } = errorView(error, this.context.nowMs());
+      this.context.event("warn", "SNAPSHOT_FAILED", name, `no snapshot was written: ${message}`, { error: code });
+      return false;
+    }
   }
 
   async sync(options: SyncOptions): Promise<SyncedMember[]> {

@@ -9,9 +9,11 @@
 import { existsSync } from "node:fs";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
+import type { Baseline } from "../sqlite/baseline.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { parseClosedSignature, parseWalMark, type WalMark } from "../sqlite/wal-mark.ts";
+import type { CutSegment } from "./cut-segment.ts";
 import { DutyErrors } from "./duty-errors.ts";
 import { Inbox } from "./inbox.ts";
 import { type Batch, intentOf, nextBatch, parseIntent } from "./integration-batch.ts";
@@ -19,6 +21,7 @@ import type { MemberContext } from "./member-context.ts";
 import type { IntegrationResult, VerificationResult } from "./member-control.ts";
 import { mergeSegments } from "./merged-segments.ts";
 import { Serial } from "./serial.ts";
+import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 500;
@@ -36,6 +39,8 @@ export class MirrorDuty {
   readonly #onStep: (step: MirrorStep) => void;
   readonly #table: PageChecksumTable;
   #database: MirrorDatabase | null = null;
+  /** Of the snapshot that is being written. */
+  #baseline: Baseline | null = null;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param onStep called at every named step of integration; for fault tests. */
@@ -106,6 +111,32 @@ export class MirrorDuty {
       const { pages, problems } = await (await this.#opened()).verifyPages();
       return { database: this.name, ok: problems.length === 0, position: formatPosition(position), pages, problems };
     });
+  }
+
+  /**
+   * Writes a snapshot of what is integrated, while integration goes on; null when there is one already or nothing yet, or
+   * one is being written. Throws what {@link writeSnapshot} throws.
+   */
+  async snapshot(): Promise<CutSegment | null> {
+    const source = await this.#serial.run(() => this.#beginSnapshot());
+    if (source === null) return null;
+    try {
+      return await writeSnapshot(this.#context, this.name, source);
+    } finally {
+      this.#baseline = null;
+    }
+  }
+
+  async #beginSnapshot(): Promise<SnapshotSource | null> {
+    if (this.#baseline !== null || this.#row()?.integrated == null) return null;
+    const database = await this.#opened();
+    const { integrated, integratedTimeMs } = this.#row() ?? {};
+    const newest = this.#context.store.latestSnapshot(this.name, this.#context.epoch);
+    if (integrated == null || newest?.maxTxid === integrated.txid) return null;
+    const baseline = database.baseline();
+    this.#baseline = baseline;
+    const timestampMs = integratedTimeMs ?? this.#context.nowMs();
+    return { baseline, position: integrated, timestampMs, walBytes: () => this.walBytes };
   }
 
   async close(): Promise<void> {
@@ -219,6 +250,7 @@ export class MirrorDuty {
   async #fail(error: unknown): Promise<void> {
     const database = this.#database;
     this.#database = null;
+    this.#baseline?.close();
     await database?.close();
     this.#context.store.saveDatabase(this.name, { closedSignature: null });
     this.#errors.report(error);
@@ -234,6 +266,7 @@ export class MirrorDuty {
       return;
     }
     this.#database = null;
+    this.#baseline?.close();
     this.#context.store.saveDatabase(this.name, { closedSignature: await database.close() });
   }
 }

@@ -1,30 +1,22 @@
-/**
- * What the operational member does for one database: capture what applications commit, cut it into segments, and keep
- * the WAL short.
- *
- * Guarantee: a segment's file is durable before the catalogue, the page checksums and the WAL position, which move in
- * one transaction; so after a crash the journal either has a segment or the WAL is read from the same place again.
- * When commits may have passed unseen, one resync segment with the pages that differ bridges the gap.
- */
-import { formatSegmentName } from "../journal/segment-name.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
-import { formatPosition, NO_CHECKSUM, type Position, type Txid } from "../ltx/position.ts";
+import { formatPosition } from "../ltx/position.ts";
 import { comparePages } from "../sqlite/compare-pages.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
 import { fence, isFenced, unfence } from "../sqlite/fence.ts";
-import { type CapturedChange, OperationalDatabase } from "../sqlite/operational-database.ts";
+import { OperationalDatabase } from "../sqlite/operational-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { diffBaseline } from "../sqlite/page-difference.ts";
-import type { Page } from "../sqlite/page-run.ts";
-import { stageChecksums } from "../sqlite/stage-checksums.ts";
-import { frameOffset, type WalPosition } from "../sqlite/wal-format.ts";
+import type { WalPosition } from "../sqlite/wal-format.ts";
 import { samePosition } from "../sqlite/wal-position.ts";
-import { type CutSegment, cutSegment, nodeId, type SegmentPlan } from "./cut-segment.ts";
-import { DutyErrors } from "./duty-errors.ts";
+import { type CutSegment, PROGRESS_BYTES } from "./cut-segment.ts";
+import { DutyErrors, isShortage } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { FenceResult, RotationResult, VerificationResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
+import { prefetchFirst } from "./prefetch-first.ts";
+import { SegmentCutter } from "./segment-cutter.ts";
 import { Serial } from "./serial.ts";
+import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 import { untilWritten } from "./until-written.ts";
 
 /** The WAL is handed off and checkpointed when it has grown past SQLite's own default of 1000 frames. */
@@ -41,8 +33,12 @@ export class OperationalDuty {
   readonly #serial = new Serial();
   readonly #errors: DutyErrors;
   readonly #table: PageChecksumTable;
+  readonly #cutter: SegmentCutter;
   #database: OperationalDatabase | null = null;
   #fenced = false;
+  /** Nothing can be cut now, for want of space. */
+  #starved = false;
+  #snapshotting = false;
   #walBytes: number | null = null;
   #identityCheckedAtMs = Number.NEGATIVE_INFINITY;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
@@ -55,6 +51,7 @@ export class OperationalDuty {
     this.#errors = new DutyErrors(context, name);
     const row = context.store.database(name);
     this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.received?.checksum);
+    this.#cutter = new SegmentCutter(context, name, this.#table);
   }
 
   get fenced(): boolean {
@@ -75,14 +72,22 @@ export class OperationalDuty {
     await this.#serial.run(async () => {
       try {
         if (!(await this.#ready())) return;
-        if (options.rotate && this.#opened().hasNewCommits()) {
+        const database = this.#opened();
+        this.#walBytes = database.walBytes;
+        if (this.#starved && this.#errors.waiting) {
+          this.#holdWal();
+          return;
+        }
+        if ((options.rotate || this.#starved) && database.hasNewCommits()) {
           this.#writtenAtMs = this.#context.nowMs();
           await this.#cutAll();
         }
         await this.#shortenWal();
-        this.#walBytes = this.#opened().walBytes;
+        this.#walBytes = database.walBytes;
+        if (this.#starved) this.#errors.clear();
+        this.#starved = false;
       } catch (error) {
-        this.#fail(error);
+        this.#failOrStarve(error);
       }
     });
   }
@@ -105,9 +110,9 @@ export class OperationalDuty {
       try {
         if (this.#database === null) await this.#open();
         const segments = await this.#cutAll();
-        return { database: this.name, segments, position: formatPosition(this.#position()) };
+        return { database: this.name, segments, position: formatPosition(this.#cutter.position) };
       } catch (error) {
-        this.#fail(error);
+        this.#failOrStarve(error);
         throw error;
       }
     });
@@ -144,7 +149,7 @@ export class OperationalDuty {
         return {
           database: this.name,
           ok: problems.length === 0,
-          position: formatPosition(this.#position()),
+          position: formatPosition(this.#cutter.position),
           pages,
           problems,
         };
@@ -152,6 +157,43 @@ export class OperationalDuty {
         baseline.close();
       }
     });
+  }
+
+  /**
+   * Writes a snapshot at the end of the journal, while rotation goes on; null when there is one already, or one is being
+   * written. Throws what {@link writeSnapshot} throws.
+   */
+  async snapshot(): Promise<CutSegment | null> {
+    const source = await this.#serial.run(() => this.#beginSnapshot());
+    if (source === null) return null;
+    try {
+      return await writeSnapshot(this.#context, this.name, source);
+    } finally {
+      this.#snapshotting = false;
+    }
+  }
+
+  async #beginSnapshot(): Promise<SnapshotSource | null> {
+    if (this.#snapshotting) return null;
+    if (this.#database === null) await this.#open();
+    const database = this.#opened();
+    const baseline = database.baseline();
+    try {
+      // The journal must stand where the baseline does, so that it can prove what the baseline reads.
+      await this.#cutAll(baseline.position);
+      const { store } = this.#context;
+      const position = this.#cutter.position;
+      if (store.latestSnapshot(this.name, position.epoch)?.maxTxid === position.txid) {
+        baseline.close();
+        return null;
+      }
+      this.#snapshotting = true;
+      const timestampMs = store.database(this.name)?.receivedTimeMs ?? this.#context.nowMs();
+      return { baseline, position, timestampMs, walBytes: () => this.#database?.walBytes ?? null };
+    } catch (error) {
+      baseline.close();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -162,6 +204,7 @@ export class OperationalDuty {
     const nowMs = this.#context.nowMs();
     if (this.#database === null) {
       if (this.#errors.waiting) return false;
+      if (this.#starved) this.#context.space.assertRoom(PROGRESS_BYTES);
       await this.#open();
     } else if (nowMs - this.#identityCheckedAtMs >= IDENTITY_INTERVAL_MS) {
       this.#database.checkIdentity();
@@ -175,18 +218,24 @@ export class OperationalDuty {
     const row = this.#context.store.database(this.name);
     const database = OperationalDatabase.open(this.#path, { saved: row?.walPosition ?? null });
     this.#database = database;
-    this.#fenced = await isFenced(this.#path);
-    if (row?.received == null) await this.#firstSnapshot(database);
-    else if (database.resumed.kind === "gap") await this.#resync(database, row, database.resumed.reason);
-    else this.#context.event("info", "CAPTURE_CONTINUED", this.name, "capture goes on where it ended");
+    try {
+      this.#fenced = await isFenced(this.#path);
+      if (row?.received == null) await this.#firstSnapshot(database);
+      else if (database.resumed.kind === "gap") await this.#resync(database, row, database.resumed.reason);
+      else this.#context.event("info", "CAPTURE_CONTINUED", this.name, "capture goes on where it ended");
+    } catch (error) {
+      // Without its first segment nothing may be captured from it.
+      this.#close();
+      throw error;
+    }
     this.#errors.clear();
+    this.#starved = false;
   }
 
   async #firstSnapshot(database: OperationalDatabase): Promise<void> {
     const baseline = database.baseline();
     try {
-      const plan = this.#plan(baseline, "snapshot", 1n as Txid, 1n as Txid);
-      const { pages, bytes } = await this.#cut(stageChecksums(this.#table, baseline), plan, baseline.position);
+      const { pages, bytes } = await this.#cutter.cutFirst(baseline);
       database.adopt(baseline);
       this.#context.event("info", "SNAPSHOT_CUT", this.name, "the journal begins with a snapshot", { pages, bytes });
     } finally {
@@ -208,11 +257,10 @@ export class OperationalDuty {
     }
     const baseline = database.baseline();
     try {
-      const txid = (this.#position().txid + 1n) as Txid;
       const pages = prefetchFirst(diffBaseline(baseline, this.#table).pages());
       let segment: CutSegment | null = null;
-      if (pages === null && baseline.pageCount === row.pageCount) this.#saveWalPosition(baseline.position);
-      else segment = await this.#cut(pages ?? [], this.#plan(baseline, "segment", txid, txid), baseline.position);
+      if (pages === null && baseline.pageCount === row.pageCount) this.#cutter.saveWalPosition(baseline.position);
+      else segment = await this.#cutter.cutDifference(baseline, pages ?? []);
       database.adopt(baseline);
       const message = segment === null ? `nothing was missed (${reason})` : `the gap is bridged (${reason})`;
       this.#context.event(segment === null ? "info" : "warn", "RESYNC", this.name, message, {
@@ -231,78 +279,13 @@ export class OperationalDuty {
     const end = until ?? database.end;
     const names: string[] = [];
     while (!samePosition(database.position, end)) {
+      this.#context.space.assertRoom(PROGRESS_BYTES);
       const change = database.capture({ maxBytes: maxSegmentBytes, until: end });
       if (change === null) break;
-      names.push(await this.#cutChange(change));
+      names.push(await this.#cutter.cutChange(change));
       database.accept(change);
     }
     return names;
-  }
-
-  async #cutChange(change: CapturedChange): Promise<string> {
-    const minTxid = (this.#position().txid + 1n) as Txid;
-    const maxTxid = (minTxid + BigInt(change.commits) - 1n) as Txid;
-    const plan: SegmentPlan = {
-      ...this.#plan(change, "segment", minTxid, maxTxid),
-      wal: { offset: change.walOffset, size: change.walSize, salt1: change.to.salt1, salt2: change.to.salt2 },
-    };
-    await this.#cut(stageChecksums(this.#table, change), plan, change.to);
-    return formatSegmentName({ minTxid, maxTxid });
-  }
-
-  #plan(
-    run: { pageSize: number; pageCount: number; position?: WalPosition },
-    kind: SegmentPlan["kind"],
-    minTxid: Txid,
-    maxTxid: Txid,
-  ): SegmentPlan {
-    const { epoch, self } = this.#context;
-    const { salt1 = 0, salt2 = 0, frame = 0 } = run.position ?? {};
-    return {
-      database: this.name,
-      epoch,
-      kind,
-      minTxid,
-      maxTxid,
-      pageSize: run.pageSize,
-      pageCount: run.pageCount,
-      preApplyChecksum: kind === "snapshot" ? NO_CHECKSUM : this.#position().checksum,
-      timestampMs: this.#context.nowMs(),
-      nodeId: nodeId(epoch, self.name),
-      wal: { offset: BigInt(frameOffset(frame + 1, run.pageSize)), size: 0n, salt1, salt2 },
-    };
-  }
-
-  /** Writes one segment and moves the journal's end, the page checksums and the WAL position together. */
-  async #cut(pages: Iterable<Page>, plan: SegmentPlan, walPosition: WalPosition): Promise<CutSegment> {
-    const { store, journal, epoch } = this.#context;
-    try {
-      const cut = await cutSegment(journal, this.#table, pages, plan);
-      const position: Position = { epoch, txid: plan.maxTxid, checksum: cut.postApplyChecksum };
-      store.transaction(() => {
-        this.#table.flush();
-        store.addSegment({ ...plan, ...cut, addedAtMs: this.#context.nowMs() });
-        store.saveDatabase(this.name, {
-          received: position,
-          integrated: position,
-          receivedTimeMs: plan.timestampMs,
-          integratedTimeMs: plan.timestampMs,
-          pageSize: plan.pageSize,
-          pageCount: plan.pageCount,
-          walPosition,
-        });
-      });
-      this.#table.settle();
-      this.#context.journalGrew(this.name);
-      return cut;
-    } catch (error) {
-      this.#table.discard();
-      throw error;
-    }
-  }
-
-  #saveWalPosition(walPosition: WalPosition): void {
-    this.#context.store.transaction(() => this.#context.store.saveDatabase(this.name, { walPosition }));
   }
 
   async #shortenWal(): Promise<void> {
@@ -316,12 +299,6 @@ export class OperationalDuty {
     if (outcome !== "done") this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
   }
 
-  #position(): Position {
-    const position = this.#context.store.database(this.name)?.received;
-    if (position == null) throw new MemberError("NO_SNAPSHOT", `the journal of ${this.name} has not begun yet`);
-    return position;
-  }
-
   #opened(): OperationalDatabase {
     if (this.#database === null) throw new MemberError("NO_SNAPSHOT", `${this.name} is not open`);
     return this.#database;
@@ -333,21 +310,43 @@ export class OperationalDuty {
     this.#walBytes = null;
   }
 
+  /** Want of space is no reason to close the database: as long as it is open, what is committed waits in the WAL. */
+  #failOrStarve(error: unknown): void {
+    if (isShortage(error)) {
+      this.#starved = true;
+      this.#errors.report(error);
+      this.#holdWal();
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * While nothing can be cut: lets go of the WAL before it fills the application's disk. SQLite then restarts it, and once
+   * there is room again a resync segment bridges what was missed.
+   */
+  #holdWal(): void {
+    const database = this.#database;
+    if (database === null) return;
+    const { walBytes, pageSize } = database;
+    const { pageCount } = this.#context.store.database(this.name) ?? {};
+    if (this.#context.space.mayHoldWal(this.#path, walBytes, (pageCount ?? 0) * pageSize)) return;
+    this.#close();
+    this.#context.event(
+      "warn",
+      "WAL_RELEASED",
+      this.name,
+      "capture has stopped, so that the WAL does not fill the disk",
+      {
+        walBytes,
+      },
+    );
+  }
+
   /** Closes the database, so that the next turn begins with a look at what is there now. */
   #fail(error: unknown): void {
     this.#close();
     // A gap is no fault of the database: opening it again finds the gap and bridges it.
     if (!(error instanceof DatabaseError && error.code === "WAL_GAP")) this.#errors.report(error);
   }
-}
-
-/** Takes the first element, so that an empty sequence is known before anything is made of it; null when it is empty. */
-function prefetchFirst<T>(source: Iterable<T>): Iterable<T> | null {
-  const iterator = source[Symbol.iterator]();
-  const first = iterator.next();
-  if (first.done === true) return null;
-  return (function* () {
-    yield first.value;
-    for (let step = iterator.next(); step.done !== true; step = iterator.next()) yield step.value;
-  })();
 }

@@ -11,6 +11,8 @@ import { schedule } from "node-cron";
 import { writeFileAtomically } from "../durable-files.ts";
 import { parseTxid } from "../ltx/position.ts";
 import { startControlServer } from "./control-server.ts";
+import { runPurgeJob } from "./jobs/purge.ts";
+import { runSnapshotJob } from "./jobs/snapshot.ts";
 import type { Member } from "./member.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
 import type { OperationalDuty } from "./operational-duty.ts";
@@ -36,7 +38,12 @@ export async function serve(member: Member, stop: AbortSignal): Promise<void> {
   member.running = true;
   logger.info({ member: self.name, role: member.role, epoch: member.context.epoch }, "serving");
   try {
-    const loops = [publishStatus(member, until), ...peerLoops(member, until), ...dutyLoops(member, until)];
+    const loops = [
+      publishStatus(member, until),
+      ...jobs(member, until),
+      ...peerLoops(member, until),
+      ...dutyLoops(member, until),
+    ];
     await Promise.all(loops.map((loop) => loop.catch((error: unknown) => stopAll(halt, error))));
   } finally {
     member.running = false;
@@ -49,6 +56,10 @@ export async function serve(member: Member, stop: AbortSignal): Promise<void> {
 
 function stopAll(halt: AbortController, error: unknown): void {
   if (!halt.signal.aborted) halt.abort(error);
+}
+
+function jobs(member: Member, stop: AbortSignal): Promise<void>[] {
+  return [runPurgeJob(member, stop), runSnapshotJob(member, stop)];
 }
 
 function peerLoops(member: Member, stop: AbortSignal): Promise<void>[] {

@@ -173,6 +173,8 @@ export class Shipper {
     } else {
       for (const row of rows) {
         if (stop.aborted) return false;
+        // A purge may have taken it meanwhile: then the next pass begins with what is there now.
+        if (this.#store.catalogue.get(row) === null) return true;
         await this.#put(this.#journal.path(row), row, stop);
         progress.shipped = row.maxTxid;
       }
@@ -213,7 +215,8 @@ export class Shipper {
       this.#store.segments(database, { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS });
     const segments = after(shipped);
     const [first] = segments;
-    if (shipped > 0n && (first === undefined || first.minTxid <= shipped + 1n)) return segments;
+    if (first === undefined && shipped >= (this.#store.database(database)?.received?.txid ?? 0n)) return [];
+    if (shipped > 0n && first !== undefined && first.minTxid <= shipped + 1n) return segments;
     const snapshot = this.#store.latestSnapshot(database, epoch);
     return snapshot === null || snapshot.maxTxid <= shipped ? [] : [snapshot, ...after(snapshot.maxTxid)];
   }

@@ -4,6 +4,7 @@ import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/pos
 import {
   type DatabaseStatus,
   type FollowerStatus,
+  type JournalStatus,
   type MemberRole,
   type MemberState,
   type MemberStatus,
@@ -25,6 +26,7 @@ export interface StatusParts {
   readonly role: MemberRole;
   readonly duties: ReadonlyMap<string, DutyFacts>;
   readonly followers: ReadonlyMap<string, FollowerStatus>;
+  readonly journal: JournalStatus;
   /** Whom this member follows; null on the operational member. */
   readonly upstream: Peer | null;
 }
@@ -47,6 +49,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     reachable: true,
     databases,
     followers: Object.fromEntries(parts.followers),
+    journal: parts.journal,
   };
 }
 

@@ -8,6 +8,7 @@
  */
 import type { Database } from "better-sqlite3";
 import { AppendSession, type SessionOptions } from "./append-session.ts";
+import type { Baseline } from "./baseline.ts";
 import { comparePages } from "./compare-pages.ts";
 import { DatabaseError } from "./database-error.ts";
 import { invalid } from "./frame-writer.ts";
@@ -183,6 +184,14 @@ export class MirrorDatabase {
       const { pages, problems } = await this.#compare();
       return { pages, problems };
     });
+  }
+
+  /**
+   * The whole database as it is now, in a read transaction of its own, while integration goes on. Between two integrations
+   * only, and closed before this is.
+   */
+  baseline(): Baseline {
+    return this.#session.beginBaseline();
   }
 
   /**

@@ -82,6 +82,21 @@ const followerSchema = z.object({
   databases: z.record(z.string(), receiptSchema),
 });
 
+const journalSchema = z.object({
+  /** Of all files in the journal. */
+  bytes: z.int(),
+  maxBytes: z.number(),
+  /** Of the journal's file system, and what must stay free there. */
+  freeBytes: z.number(),
+  minFreeBytes: z.number(),
+  /** When the oldest segment or snapshot was cut; null before the first. */
+  oldest: z.iso.datetime().nullable(),
+  /** SPOOL_FULL, DISK_LOW: limits that the journal has come up against. */
+  shortages: z.array(z.string()),
+  /** Members that segments were no longer kept for: they go on from a snapshot. */
+  givenUp: z.array(z.object({ member: z.string(), database: z.string() })),
+});
+
 export const memberStatusSchema = z.object({
   version: z.literal(STATUS_VERSION),
   mirror: z.string(),
@@ -96,6 +111,8 @@ export const memberStatusSchema = z.object({
   databases: z.record(z.string(), databaseSchema),
   /** All members behind this one, however many members are between. */
   followers: z.record(z.string(), followerSchema),
+  /** Null when it is not known. */
+  journal: journalSchema.nullable().default(null),
 });
 
 export type PositionView = z.infer<typeof positionSchema>;
@@ -103,6 +120,7 @@ export type ErrorView = z.infer<typeof errorSchema>;
 export type DatabaseStatus = z.infer<typeof databaseSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
+export type JournalStatus = z.infer<typeof journalSchema>;
 export type MemberStatus = z.infer<typeof memberStatusSchema>;
 
 /** The answer of `afterimage status --json`. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
-import type { MemberControl, SegmentFilter, SyncOptions } from "../../src/member/member-control.ts";
+import type { MemberControl, PurgeOptions, SegmentFilter, SyncOptions } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -30,6 +30,11 @@ class EchoMember implements MemberControl {
 
   async integrate(databases?: readonly string[]) {
     return (databases ?? ["all"]).map((database) => ({ database, transactions: 3, position: null }));
+  }
+
+  async purge(options: PurgeOptions) {
+    this.asked.push(options);
+    return [{ database: "shop", removed: ["/j/a.ltx"], removedBytes: 7, bytes: 9 }];
   }
 
   async fence() {
@@ -80,7 +85,8 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
   expect(await control.fence()).toEqual([{ database: "shop", fenced: true, changed: true }]);
   expect(await control.segments({ database: "shop", limit: 5 })).toEqual([]);
   await control.segments({});
-  expect(member.asked).toEqual([undefined, ["shop", "b c"], { database: "shop", limit: 5 }, {}]);
+  expect(await control.purge({ dryRun: true })).toMatchObject([{ removed: ["/j/a.ltx"], removedBytes: 7, bytes: 9 }]);
+  expect(member.asked).toEqual([undefined, ["shop", "b c"], { database: "shop", limit: 5 }, {}, { dryRun: true }]);
 });
 
 test("an error arrives with its code, message, hint and path", async () => {
