@@ -13,6 +13,7 @@ import { parseTxid } from "../ltx/position.ts";
 import { startControlServer } from "./control-server.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
+import { serveMailbox } from "./mailbox-endpoint.ts";
 import type { Member } from "./member.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
 import type { OperationalDuty } from "./operational-duty.ts";
@@ -34,6 +35,7 @@ export async function serve(member: Member, stop: AbortSignal): Promise<void> {
   const { self, logger } = member.context;
   const halt = new AbortController();
   const until = AbortSignal.any([stop, halt.signal]);
+  await using _endpoint = await serveMailbox(member.context);
   const control = await startControlServer(join(self.state, "control.sock"), member);
   member.running = true;
   logger.info({ member: self.name, role: member.role, epoch: member.context.epoch }, "serving");

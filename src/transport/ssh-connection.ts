@@ -140,9 +140,9 @@ async function attempt(options: Attempt): Promise<SshConnection> {
     client.client.destroy();
   }, times.connectTimeoutMs);
   try {
+    // Without it every small request waits for the acknowledgement of the one before: 220 ms instead of 1.4 ms.
+    client.client.once("connect", () => client.client.setNoDelay(true));
     const sftp = await client.connect(config);
-    // Without this every small request waits for the acknowledgement of the one before it: 220 ms instead of 1.4 ms.
-    client.client.setNoDelay(true);
     return new SshConnection(client, sftp, name, onFailure);
   } catch (error) {
     client.client.destroy();

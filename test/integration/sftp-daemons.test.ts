@@ -1,0 +1,82 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import type { DemoSet } from "../../src/demo/demo-set.ts";
+import { countEntries, createEntries, EntryWriter, stopWriters } from "../support/entries.ts";
+import {
+  CHAIN,
+  createSet,
+  killDaemon,
+  MIRROR,
+  OPERATIONAL,
+  startAll,
+  stopAndCompare,
+  untilLevel,
+  untilSet,
+} from "../support/mirror-set.ts";
+import { fingerprint, freePort, generateKey } from "../transport/ssh-server.ts";
+
+const SECONDS = 10;
+const LARGE_BYTES = 24 * 1024 * 1024;
+
+/** Gives every member of a set a mailbox behind the endpoint of its own daemon. */
+async function serveMailboxes(set: DemoSet): Promise<void> {
+  const keys = join(set.root, "keys");
+  mkdirSync(keys);
+  const identity = join(keys, "identity");
+  generateKey(identity);
+  const configuration = parse(readFileSync(set.configPath, "utf8"));
+  for (const { member } of set.members) {
+    const port = await freePort();
+    const hostKey = join(keys, member);
+    generateKey(hostKey);
+    Object.assign(configuration.members[member], {
+      mailbox: `sftp://mirror@127.0.0.1:${port}/srv/${member}`,
+      directory: set.mailboxPath(member),
+      hostKey: fingerprint(hostKey),
+      listen: { address: "127.0.0.1", port, hostKey, authorizedKeys: [readFileSync(`${identity}.pub`, "utf8").trim()] },
+    });
+  }
+  writeFileSync(set.configPath, stringify({ ...configuration, ssh: { identity } }));
+}
+
+test("daemons that serve their own mailboxes mirror a database through a chain by SFTP alone", async () => {
+  const set = createSet(CHAIN);
+  await serveMailboxes(set);
+  const path = set.databasePath(OPERATIONAL);
+  createEntries(path);
+  await startAll(set);
+  const writers = [
+    EntryWriter.start("better-sqlite3", path, "ana", 5),
+    EntryWriter.start("better-sqlite3", path, "bento", 5),
+  ];
+  await sleep((SECONDS * 1000) / 2);
+  // The endpoint dies with its daemon: the shipper meets a refused connection, and then a restarted server.
+  const daemon = set.daemon(MIRROR);
+  if (daemon === null) throw new Error("no daemon");
+  await killDaemon(daemon);
+  set.startDaemon(MIRROR);
+  await sleep((SECONDS * 1000) / 2);
+  const committed = await stopWriters(writers);
+  const large = new Database(path);
+  large.prepare("INSERT INTO entry VALUES ('large', 1, randomblob(?))").run(LARGE_BYTES);
+  large.close();
+
+  for (const rows of Object.values(committed)) expect(rows).toBeGreaterThan(SECONDS * 10);
+  expect(await untilLevel(set, countEntries)).toEqual({ ...committed, large: 1 });
+  for (const { member } of set.mirrors) {
+    await untilSet(set, `nothing waits in ${member}'s inbox`, () => inboxFiles(set, member, ".ltx").length === 0);
+    // Only the transfer that the kill ended leaves its temporary file, which is removed after an hour.
+    expect(inboxFiles(set, member, ".part").length).toBeLessThanOrEqual(member === MIRROR ? 1 : 0);
+  }
+  await stopAndCompare(set);
+  console.log(`${JSON.stringify(committed)}, ${set.segmentCount()} segments by SFTP`);
+});
+
+function inboxFiles(set: DemoSet, member: string, ending: string): string[] {
+  const names = readdirSync(join(set.mailboxPath(member), "inbox"), { recursive: true, encoding: "utf8" });
+  return names.filter((name) => name.endsWith(ending));
+}
