@@ -97,7 +97,7 @@ async function writePart(
 }
 
 async function openPart(place: Place, part: Part, size: number): Promise<Buffer> {
-  const flags = OPEN_WRITE | OPEN_CREATE | (part.resumable ? 0 : OPEN_EXCLUSIVE);
+  const flags = OPEN_WRITE | OPEN_CREATE | (part.resumable ? OPEN_READ : OPEN_EXCLUSIVE);
   try {
     return await place.session.open(part.path, flags);
   } catch (error) {

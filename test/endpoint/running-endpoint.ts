@@ -68,7 +68,8 @@ export async function runEndpoint(
   };
 }
 
-async function connectClient(config: ssh2.ConnectConfig): Promise<ssh2.Client> {
+/** A connection that may ask for anything; it is destroyed at the end of the test. */
+export async function connectClient(config: ssh2.ConnectConfig): Promise<ssh2.Client> {
   const client = new ssh2.Client();
   onTestFinished(() => {
     client.destroy();

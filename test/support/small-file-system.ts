@@ -8,9 +8,11 @@ export interface SmallFileSystem {
   makeReadOnly(): void;
 }
 
-/** Mounts one until the running test has finished; null where this user may not mount, which is said on standard error. */
-export function mountSmallFileSystem(bytes: number): SmallFileSystem | null {
-  const path = temporaryDirectory();
+/**
+ * Mounts one until the running test has finished; null where this user may not mount, which is said on standard error.
+ * @param path the directory to mount it on; a temporary one when not given.
+ */
+export function mountSmallFileSystem(bytes: number, path = temporaryDirectory()): SmallFileSystem | null {
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", path], { encoding: "utf8" });
   if (mounted.status !== 0) {
     process.stderr.write(`not tried, because only root may mount: ${mounted.stderr ?? mounted.error?.message}\n`);

@@ -40,10 +40,9 @@ export interface SshServer {
   start(): Promise<void>;
 }
 
-export function generateKey(
-  path: string,
-  options: { type?: "ed25519" | "rsa" | "ecdsa"; passphrase?: string } = {},
-): void {
+export type KeyType = "ed25519" | "rsa" | "ecdsa";
+
+export function generateKey(path: string, options: { type?: KeyType; passphrase?: string } = {}): void {
   const { type = "ed25519", passphrase = "" } = options;
   execFileSync("ssh-keygen", ["-q", "-t", type, "-N", passphrase, "-C", "test", "-f", path]);
 }
@@ -59,8 +58,16 @@ export const NO_SSH: SshConfiguration = {
   knownHosts: null,
 };
 
-/** @param options.hostKeys the first of them is pinned. */
-export async function startSshServer(options: { hostKeys?: ("ed25519" | "rsa" | "ecdsa")[] } = {}): Promise<SshServer> {
+export interface SshServerOptions {
+  /** The first of them is pinned. */
+  readonly hostKeys?: readonly KeyType[];
+  /** Of the SFTP server, such as `-P fsync`, which takes a request away from it. */
+  readonly sftpArguments?: string;
+  /** Files larger than this, in units of 512 bytes, are refused, as by a quota: the file system has room. */
+  readonly maxFileBlocks?: number;
+}
+
+export async function startSshServer(options: SshServerOptions = {}): Promise<SshServer> {
   if (!existsSync(SSHD)) throw new Error("no sshd here: install the Debian package openssh-server");
   const keys = temporaryDirectory();
   const base = IS_ROOT ? chrootDirectory() : temporaryDirectory();
@@ -84,12 +91,12 @@ export async function startSshServer(options: { hostKeys?: ("ed25519" | "rsa" | 
     "StrictModes no",
     "MaxStartups 100",
     "Subsystem sftp internal-sftp",
-    "ForceCommand internal-sftp",
+    `ForceCommand internal-sftp ${options.sftpArguments ?? ""}`,
     "DisableForwarding yes",
     ...(IS_ROOT ? [`ChrootDirectory ${base}`] : []),
   ];
   writeFileSync(join(keys, "sshd_config"), `${configuration.join("\n")}\n`);
-  const server = new RunningServer(keys, directory, {
+  const server = new RunningServer(keys, directory, options.maxFileBlocks ?? null, {
     host: "127.0.0.1",
     port,
     user: ACCOUNT,
@@ -130,9 +137,11 @@ class RunningServer implements SshServer {
   readonly directory: string;
   readonly mailbox: SftpMailbox;
   readonly ssh: SshConfiguration;
+  readonly #maxFileBlocks: number | null;
   #process: ChildProcess | null = null;
 
-  constructor(keys: string, directory: string, mailbox: SftpMailbox) {
+  constructor(keys: string, directory: string, maxFileBlocks: number | null, mailbox: SftpMailbox) {
+    this.#maxFileBlocks = maxFileBlocks;
     this.keys = keys;
     this.directory = directory;
     this.mailbox = mailbox;
@@ -147,7 +156,9 @@ class RunningServer implements SshServer {
   async start(): Promise<void> {
     // It runs each session as its own child; the separation directory is a condition of Debian's build.
     if (IS_ROOT) mkdirSync("/run/sshd", { recursive: true });
-    const child = spawn(SSHD, ["-D", "-e", "-f", join(this.keys, "sshd_config")], {
+    const limit = this.#maxFileBlocks === null ? "" : `trap "" XFSZ; ulimit -f ${this.#maxFileBlocks}; `;
+    const command = `${limit}exec "$0" -D -e -f "$1"`;
+    const child = spawn("/bin/sh", ["-c", command, SSHD, join(this.keys, "sshd_config")], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#process = child;
