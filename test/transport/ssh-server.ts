@@ -65,6 +65,16 @@ export interface SshServerOptions {
   readonly sftpArguments?: string;
   /** Files larger than this, in units of 512 bytes, are refused, as by a quota: the file system has room. */
   readonly maxFileBlocks?: number;
+  /** Whether this process's user logs in, who also owns the mailbox, as it is when a daemon and its sshd share an account. */
+  readonly sharedAccount?: boolean;
+  /** Where it listens, if not on the loopback address of this process's network. */
+  readonly network?: SeparateNetwork;
+}
+
+/** A network namespace, and the address in it. */
+export interface SeparateNetwork {
+  readonly namespace: string;
+  readonly address: string;
 }
 
 export async function startSshServer(options: SshServerOptions = {}): Promise<SshServer> {
@@ -73,16 +83,17 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   const base = IS_ROOT ? chrootDirectory() : temporaryDirectory();
   const directory = join(base, "mailbox");
   mkdirSync(directory);
-  giveToAccount(directory);
+  if (options.sharedAccount !== true) giveToAccount(directory);
   generateKey(join(keys, "identity"));
   writeFileSync(join(keys, "authorized_keys"), readFileSync(join(keys, "identity.pub")));
   chmodSync(keys, 0o755);
   const hostKeys = options.hostKeys ?? ["ed25519"];
   for (const type of hostKeys) generateKey(join(keys, `host_${type}`), { type });
+  const host = options.network?.address ?? "127.0.0.1";
   const port = await freePort();
   const configuration = [
     `Port ${port}`,
-    "ListenAddress 127.0.0.1",
+    `ListenAddress ${host}`,
     ...hostKeys.map((type) => `HostKey ${join(keys, `host_${type}`)}`),
     `AuthorizedKeysFile ${join(keys, "authorized_keys")}`,
     "AuthenticationMethods publickey",
@@ -96,10 +107,10 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     ...(IS_ROOT ? [`ChrootDirectory ${base}`] : []),
   ];
   writeFileSync(join(keys, "sshd_config"), `${configuration.join("\n")}\n`);
-  const server = new RunningServer(keys, directory, options.maxFileBlocks ?? null, {
-    host: "127.0.0.1",
+  const server = new RunningServer(keys, directory, options, {
+    host,
     port,
-    user: ACCOUNT,
+    user: options.sharedAccount === true ? userInfo().username : ACCOUNT,
     hostKey: fingerprint(join(keys, `host_${hostKeys[0]}`)),
     path: IS_ROOT ? "/mailbox" : directory,
     bandwidth: null,
@@ -137,11 +148,11 @@ class RunningServer implements SshServer {
   readonly directory: string;
   readonly mailbox: SftpMailbox;
   readonly ssh: SshConfiguration;
-  readonly #maxFileBlocks: number | null;
+  readonly #options: SshServerOptions;
   #process: ChildProcess | null = null;
 
-  constructor(keys: string, directory: string, maxFileBlocks: number | null, mailbox: SftpMailbox) {
-    this.#maxFileBlocks = maxFileBlocks;
+  constructor(keys: string, directory: string, options: SshServerOptions, mailbox: SftpMailbox) {
+    this.#options = options;
     this.keys = keys;
     this.directory = directory;
     this.mailbox = mailbox;
@@ -156,8 +167,10 @@ class RunningServer implements SshServer {
   async start(): Promise<void> {
     // It runs each session as its own child; the separation directory is a condition of Debian's build.
     if (IS_ROOT) mkdirSync("/run/sshd", { recursive: true });
-    const limit = this.#maxFileBlocks === null ? "" : `trap "" XFSZ; ulimit -f ${this.#maxFileBlocks}; `;
-    const command = `${limit}exec "$0" -D -e -f "$1"`;
+    const { maxFileBlocks, network } = this.#options;
+    const limit = maxFileBlocks === undefined ? "" : `trap "" XFSZ; ulimit -f ${maxFileBlocks}; `;
+    const place = network === undefined ? "" : `ip netns exec ${network.namespace} `;
+    const command = `${limit}exec ${place}"$0" -D -e -f "$1"`;
     const child = spawn("/bin/sh", ["-c", command, SSHD, join(this.keys, "sshd_config")], {
       stdio: ["ignore", "ignore", "pipe"],
     });
