@@ -26,7 +26,7 @@ const DAY_MS = 86_400_000;
 /** The smallest limit that holds a page of any size. */
 const MIN_SEGMENT_BYTES = 128 * 1024;
 const MIN_JOURNAL_BYTES = 16 * 2 ** 20;
-/** Below this an acknowledgement would take longer than a transport waits for one. */
+/** Below this even a segment of one page would take seconds. */
 const MIN_BANDWIDTH = 1024;
 const LISTEN_PORT = 2022;
 /** 107 bytes for a socket's path (unix(7)), less `/control.sock`. */

@@ -14,7 +14,7 @@ import type { SshConfiguration } from "../../src/config/configuration.ts";
 import { type SftpMailbox, type SftpTimes, SftpTransport } from "../../src/transport/sftp-transport.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const SSHD = "/usr/sbin/sshd";
+export const SSHD = "/usr/sbin/sshd";
 const IS_ROOT = userInfo().uid === 0;
 /** Every directory above a chroot must be root's alone, which the directory for temporary files is not. */
 const CHROOT_BASE = "/var/lib";
