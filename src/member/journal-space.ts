@@ -5,7 +5,7 @@
  * Guarantee: nothing is written to the journal that would break a limit, as far as can be known beforehand; what is not
  * known beforehand (one huge transaction) is asked about again while it is written.
  */
-import { statfsSync, statSync } from "node:fs";
+import { existsSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { JournalConfiguration } from "../config/configuration.ts";
 import type { StateStore } from "../journal/state-store.ts";
@@ -19,6 +19,8 @@ const DEFAULT_MIN_FREE_BYTES = GIB;
 const DEFAULT_MIN_FREE_SHARE = 0.05;
 /** A WAL of this size slows nobody down, however small the database is. */
 const WAL_BYTES_ALLOWED = 256 * 1024 * 1024;
+/** What is left of the limit when the journal has come near to it. */
+const NEAR = 0.2;
 /** A shortage is over only when this much more than the least is free: else it would come and go with every segment. */
 const EASE = 0.1;
 
@@ -40,6 +42,14 @@ export interface Purpose {
   readonly snapshot?: boolean;
 }
 
+/** Who keeps the journal within its limits. */
+export interface SpaceKeeper {
+  /** Frees bytes of the journal if it can. Asked when there is not enough room, before anybody is told. */
+  makeRoom(bytes: number): void;
+  /** The journal has come near to its limit. */
+  comesNear(): void;
+}
+
 export interface SpaceView {
   readonly bytes: number;
   readonly maxBytes: number;
@@ -52,8 +62,7 @@ export class JournalSpace {
   readonly #options: SpaceOptions;
   #bytes = 0;
   #databaseBytes: readonly number[] = [];
-  /** Frees bytes of the journal if it can. */
-  #makeRoom: (bytes: number) => void = () => {};
+  #keeper: SpaceKeeper = { makeRoom: () => {}, comesNear: () => {} };
 
   constructor(options: SpaceOptions) {
     this.#options = options;
@@ -62,9 +71,8 @@ export class JournalSpace {
     this.measure();
   }
 
-  /** Asked when there is not enough room, before anybody is told. */
-  set onShortage(makeRoom: (bytes: number) => void) {
-    this.#makeRoom = makeRoom;
+  set keeper(keeper: SpaceKeeper) {
+    this.#keeper = keeper;
   }
 
   /** Bytes of all catalogued files. */
@@ -81,6 +89,18 @@ export class JournalSpace {
   /** The journal has become larger, or, with a negative number, smaller. */
   grew(bytes: number): void {
     this.#bytes += bytes;
+    if (bytes > 0 && this.isNear) this.#keeper.comesNear();
+  }
+
+  /** Bytes that the journal may have: by its own limit, or by what its file system can still take. */
+  get capacity(): number {
+    const { free, least } = this.#freeOf(this.#options.directory);
+    return Math.min(this.maxBytes, this.#bytes + Math.max(0, free - least));
+  }
+
+  /** Whether the journal has come near to its limit. */
+  get isNear(): boolean {
+    return this.#bytes + this.#reserve > (1 - NEAR) * this.capacity;
   }
 
   /** Looks how large the databases are now. */
@@ -105,10 +125,13 @@ export class JournalSpace {
     return overCap > 0 ? { code: "SPOOL_FULL", bytes: Math.ceil(overCap) } : null;
   }
 
+  /** Room that is kept for the next snapshot. */
+  get #reserve(): number {
+    return Math.min(Math.max(0, ...this.#databaseBytes), this.maxBytes / 3);
+  }
+
   #overCap(extra: number, { written = 0, snapshot = false }: Purpose): number {
-    const { maxBytes } = this;
-    const reserve = snapshot ? 0 : Math.min(Math.max(0, ...this.#databaseBytes), maxBytes / 3);
-    return this.#bytes + written + extra - (maxBytes - reserve);
+    return this.#bytes + written + extra + (snapshot ? 0 : this.#reserve) - this.maxBytes;
   }
 
   /** Whether a shortage that there was is over, with some room to spare. */
@@ -121,7 +144,7 @@ export class JournalSpace {
   assertRoom(bytes: number, purpose: Purpose = {}): void {
     const missing = this.shortage(bytes, purpose);
     if (missing === null) return;
-    this.#makeRoom(missing.bytes);
+    this.#keeper.makeRoom(missing.bytes);
     const still = this.shortage(bytes, purpose);
     if (still !== null) throw this.#error(still);
   }
@@ -131,7 +154,8 @@ export class JournalSpace {
    * out of space, nor when the WAL is larger than the database: a resync is cheaper then.
    */
   mayHoldWal(path: string, walBytes: number, databaseBytes: number): boolean {
-    const { free, least } = this.#freeOf(dirname(path));
+    // The file itself, because its path may be a symbolic link to another file system.
+    const { free, least } = this.#freeOf(existsSync(path) ? path : dirname(path));
     return free >= least && walBytes <= Math.max(WAL_BYTES_ALLOWED, databaseBytes);
   }
 
@@ -140,8 +164,8 @@ export class JournalSpace {
     return { bytes: this.#bytes, maxBytes: this.maxBytes, freeBytes: free, minFreeBytes: least };
   }
 
-  #freeOf(directory: string): { free: number; least: number } {
-    const { bavail, bsize, blocks } = statfsSync(directory);
+  #freeOf(path: string): { free: number; least: number } {
+    const { bavail, bsize, blocks } = statfsSync(path);
     const share = Math.floor(DEFAULT_MIN_FREE_SHARE * blocks * bsize);
     const least = this.#options.configuration.minFreeBytes ?? Math.min(DEFAULT_MIN_FREE_BYTES, share);
     return { free: bavail * bsize, least };

@@ -10,6 +10,7 @@ import type { WalPosition } from "../sqlite/wal-format.ts";
 import { samePosition } from "../sqlite/wal-position.ts";
 import { type CutSegment, PROGRESS_BYTES } from "./cut-segment.ts";
 import { DutyErrors, isShortage } from "./duty-errors.ts";
+import type { Purpose } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { FenceResult, RotationResult, VerificationResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
@@ -179,8 +180,9 @@ export class OperationalDuty {
     const database = this.#opened();
     const baseline = database.baseline();
     try {
-      // The journal must stand where the baseline does, so that it can prove what the baseline reads.
-      await this.#cutAll(baseline.position);
+      // The journal must stand where the baseline does, so that it can prove what the baseline reads. It may take of the room
+      // that is kept for the snapshot, which lets go more than that.
+      await this.#cutAll(baseline.position, { snapshot: true });
       const { store } = this.#context;
       const position = this.#cutter.position;
       if (store.latestSnapshot(this.name, position.epoch)?.maxTxid === position.txid) {
@@ -273,16 +275,16 @@ export class OperationalDuty {
   }
 
   /** Cuts all that is committed now, or all up to `until`; what writers add meanwhile is left for the next time. */
-  async #cutAll(until?: WalPosition): Promise<string[]> {
+  async #cutAll(until?: WalPosition, purpose: Purpose = {}): Promise<string[]> {
     const database = this.#opened();
     const { maxSegmentBytes } = this.#context.configuration.journal;
     const end = until ?? database.end;
     const names: string[] = [];
     while (!samePosition(database.position, end)) {
-      this.#context.space.assertRoom(PROGRESS_BYTES);
+      this.#context.space.assertRoom(PROGRESS_BYTES, purpose);
       const change = database.capture({ maxBytes: maxSegmentBytes, until: end });
       if (change === null) break;
-      names.push(await this.#cutter.cutChange(change));
+      names.push(await this.#cutter.cutChange(change, purpose));
       database.accept(change);
     }
     return names;

@@ -19,8 +19,6 @@ import { Signal } from "./signal.ts";
 const WINDOW_SEGMENTS = 1_000;
 /** Removals are logged; events are raised at most this often, because a full journal loses something with every segment. */
 const PURGED_EVENT_INTERVAL_MS = 3_600_000;
-/** A snapshot is due early when the journal has come this near to its limit. */
-const EARLY_SNAPSHOT_SHARE = 0.2;
 
 export class PurgeDuty {
   /** Set when a purge should not wait for its time. */
@@ -41,7 +39,7 @@ export class PurgeDuty {
       for (const need of this.#needs.of(database))
         if (this.#isCutOff(database, need)) this.#noteGivenUp(need.member, database);
     }
-    context.space.onShortage = (bytes) => this.#makeRoom(bytes);
+    context.space.keeper = { makeRoom: (bytes) => this.#makeRoom(bytes), comesNear: () => this.due.set() };
   }
 
   /** Removes all that may go now. */
@@ -69,26 +67,29 @@ export class PurgeDuty {
   }
 
   /**
-   * The database of which a snapshot would let go more of the journal than it takes, when the journal comes near to its
-   * limit; null when there is none.
+   * The database of which a snapshot would let go most, when the journal has come near to its limit and most of it is what
+   * must stay; null when there is none.
    */
   wantsSnapshot(): string | null {
     const { space, store, epoch, self } = this.#context;
-    if (space.shortage(EARLY_SNAPSHOT_SHARE * space.maxBytes) === null) return null;
+    if (!space.isNear) return null;
     let best: { database: string; gain: number } | null = null;
+    let staying = 0;
     for (const database of self.databases.keys()) {
       const newest = store.latestSnapshot(database, epoch);
       if (newest === null) continue;
-      const gain = store.catalogue.bytesAfter(database, epoch, newest.maxTxid) - newest.bytes;
-      if (gain > 0 && gain > (best?.gain ?? 0) && space.shortage(newest.bytes, { snapshot: true }) === null) {
+      const after = store.catalogue.bytesAfter(database, epoch, newest.maxTxid);
+      const gain = after - newest.bytes;
+      staying += after + newest.bytes;
+      if (gain > (best?.gain ?? 0) && space.shortage(newest.bytes, { snapshot: true }) === null)
         best = { database, gain };
-      }
     }
-    return best?.database ?? null;
+    return staying > space.capacity / 2 ? (best?.database ?? null) : null;
   }
 
   /** What status shows. */
   view(): JournalStatus {
+    this.#oldestMs ??= this.#findOldest();
     return {
       ...this.#context.space.view(),
       oldest: this.#oldestMs === null ? null : new Date(this.#oldestMs).toISOString(),

@@ -13,6 +13,7 @@ import type { Page } from "../sqlite/page-run.ts";
 import { stageChecksums } from "../sqlite/stage-checksums.ts";
 import type { WalPosition } from "../sqlite/wal-format.ts";
 import { type CutSegment, cutSegment, PROGRESS_BYTES, planSegment, type SegmentPlan } from "./cut-segment.ts";
+import type { Purpose } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 
@@ -38,25 +39,25 @@ export class SegmentCutter {
   /** Cuts the snapshot with which the journal begins. */
   async cutFirst(baseline: Baseline): Promise<CutSegment> {
     const plan = planSegment(this.#context, this.#ref("snapshot", 1n, 1n), baseline, NO_CHECKSUM);
-    return await this.#cut(stageChecksums(this.#table, baseline), plan, baseline.position);
+    return await this.#cut(stageChecksums(this.#table, baseline), plan, baseline.position, { snapshot: true });
   }
 
   /** Cuts one transaction that leads to `baseline`. `pages` stages the checksum of every page that it gives out. */
   async cutDifference(baseline: Baseline, pages: Iterable<Page>): Promise<CutSegment> {
     const { txid, checksum } = this.position;
     const plan = planSegment(this.#context, this.#ref("segment", txid + 1n, txid + 1n), baseline, checksum);
-    return await this.#cut(pages, plan, baseline.position);
+    return await this.#cut(pages, plan, baseline.position, {});
   }
 
   /** Cuts a stretch of the WAL and returns the segment's name. */
-  async cutChange(change: CapturedChange): Promise<string> {
+  async cutChange(change: CapturedChange, purpose: Purpose): Promise<string> {
     const { txid, checksum } = this.position;
     const ref = this.#ref("segment", txid + 1n, txid + BigInt(change.commits));
     const plan: SegmentPlan = {
       ...planSegment(this.#context, ref, { ...change, position: change.to }, checksum),
       wal: { offset: change.walOffset, size: change.walSize, salt1: change.to.salt1, salt2: change.to.salt2 },
     };
-    await this.#cut(stageChecksums(this.#table, change), plan, change.to);
+    await this.#cut(stageChecksums(this.#table, change), plan, change.to, purpose);
     return formatSegmentName(ref);
   }
 
@@ -70,14 +71,18 @@ export class SegmentCutter {
   }
 
   /** Writes one segment and moves the journal's end, the page checksums and the WAL position together. */
-  async #cut(pages: Iterable<Page>, plan: SegmentPlan, walPosition: WalPosition): Promise<CutSegment> {
+  async #cut(
+    pages: Iterable<Page>,
+    plan: SegmentPlan,
+    walPosition: WalPosition,
+    purpose: Purpose,
+  ): Promise<CutSegment> {
     const { store, journal, space, epoch } = this.#context;
-    const snapshot = plan.kind === "snapshot";
     try {
       const contents = {
         pages,
         checksum: () => this.#table.checksum,
-        onProgress: (written: number) => space.assertRoom(PROGRESS_BYTES, { written, snapshot }),
+        onProgress: (written: number) => space.assertRoom(PROGRESS_BYTES, { ...purpose, written }),
       };
       const cut = await cutSegment(journal, contents, plan);
       const position: Position = { epoch, txid: plan.maxTxid, checksum: cut.postApplyChecksum };

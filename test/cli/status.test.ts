@@ -22,7 +22,17 @@ function member(name: string, follows: string | null, more: Partial<MemberStatus
     heartbeat: AT,
     reachable: true,
   };
-  return { ...base, member: name, follows, role, state, databases: { shop: database("a") }, followers: {}, journal: null, ...more };
+  return {
+    ...base,
+    member: name,
+    follows,
+    role,
+    state,
+    databases: { shop: database("a") },
+    followers: {},
+    journal: null,
+    ...more,
+  };
 }
 
 function lines(...members: MemberStatus[]): string[] {

@@ -195,6 +195,20 @@ test("files without a row beyond the position, and part files, are removed as st
   expect(journal.removeStray("billing", 1, toTxid(0n))).toEqual([]);
 });
 
+test("files without a row up to the position are removed when they are asked for: a purge or a snapshot was cut off", () => {
+  const { journal, store } = newJournal();
+  const rows = [segmentRow(2, 2), segmentRow(3, 3), segmentRow(4, 4), snapshotRow(3), segmentRow(5, 5)];
+  for (const row of rows) write(journal, row, "x");
+  store.addSegment(segmentRow(4, 4));
+  expect(journal.removeUncatalogued("orders", 1, toTxid(4n)).sort()).toEqual([
+    "orders/0000000000000001/ltx/0/0000000000000002-0000000000000002.ltx",
+    "orders/0000000000000001/ltx/0/0000000000000003-0000000000000003.ltx",
+    "orders/0000000000000001/ltx/9/0000000000000001-0000000000000003.ltx",
+  ]);
+  expect(journal.exists(segmentRow(4, 4))).toBe(true);
+  expect(journal.exists(segmentRow(5, 5))).toBe(true);
+});
+
 test("a file is removed once", () => {
   const { journal } = newJournal();
   write(journal, ROW, "x");

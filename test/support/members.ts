@@ -23,9 +23,17 @@ export function segmentsPath(root: string, member: string): string {
   return join(root, member, "state", "journal", CLINIC, FIRST_EPOCH, "ltx");
 }
 
+/** Keys of the configuration's `journal` section. */
+export type JournalKeys = Readonly<Record<string, string | number>>;
+
 /** Opens a member of a set in `root`: lisbon is operational, porto follows it. The caller closes it. */
-export async function openMember(root: string, member: string, nowMs?: () => number): Promise<Member> {
-  const configuration = loadConfiguration(writeConfiguration(root));
+export async function openMember(
+  root: string,
+  member: string,
+  nowMs?: () => number,
+  journal: JournalKeys = {},
+): Promise<Member> {
+  const configuration = loadConfiguration(writeConfiguration(root, journal));
   const logger = pino({ level: "silent" });
   return await Member.open({ configuration, member, logger, ...(nowMs === undefined ? {} : { nowMs }) });
 }
@@ -45,7 +53,7 @@ export function addVisits(database: Database.Database, count: number): void {
   for (let i = 0; i < count; i++) insert.run(`visit ${i}`, (i * 37) % 3000);
 }
 
-function writeConfiguration(root: string): string {
+function writeConfiguration(root: string, journal: JournalKeys): string {
   const entry = (name: string) => ({
     mailbox: `file://${join(root, name, "mailbox")}`,
     state: join(root, name, "state"),
@@ -53,6 +61,6 @@ function writeConfiguration(root: string): string {
   });
   const path = join(root, "afterimage.yaml");
   const members = { lisbon: entry("lisbon"), porto: entry("porto") };
-  writeFileSync(path, stringify({ mirror: "clinic", operational: "lisbon", members }));
+  writeFileSync(path, stringify({ mirror: "clinic", operational: "lisbon", members, journal }));
   return path;
 }

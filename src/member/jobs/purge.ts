@@ -1,14 +1,19 @@
 /** The purge job: removes from the journal what may go, and has a snapshot made early when that would let go more. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Member } from "../member.ts";
 
 /** Retention counts in days; a shortage of space asks for more haste, and sets `due`. */
 const INTERVAL_MS = 15_000;
+/** Haste has limits: while there is no room, every attempt to cut asks for a purge. */
+const SPACING_MS = 1_000;
 
 /** Runs until `stop` is aborted; one purge, or snapshot, at a time. */
 export async function runPurgeJob(member: Member, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const again = await attempt(member);
-    if (!again) await member.purgeDuty.due.wait(INTERVAL_MS, stop);
+    if (again) continue;
+    await delay(SPACING_MS, undefined, { signal: stop }).catch(() => undefined);
+    await member.purgeDuty.due.wait(INTERVAL_MS, stop);
   }
 }
 
