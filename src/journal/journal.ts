@@ -7,7 +7,7 @@
  * way round: row first, file second. What it does not do: look inside the files; see src/ltx.
  */
 import { lstatSync, readdirSync } from "node:fs";
-import { copyFile, lstat, rename, rm } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   fsyncDirectory,
@@ -16,11 +16,11 @@ import {
   isPartName,
   makeDirectoryAsync,
   removeFile,
-  uniquePartPath,
 } from "../durable-files.ts";
 import { errnoOf } from "../errno.ts";
 import { sameFileContents } from "../file-contents.ts";
 import type { Txid } from "../ltx/position.ts";
+import { moveFile } from "../move-file.ts";
 import { type ChainProblem, checkChain } from "./chain-check.ts";
 import { EndMarks } from "./end-mark.ts";
 import { FileSource } from "./file-source.ts";
@@ -219,32 +219,6 @@ async function kindOf(path: string): Promise<"missing" | "file" | "not a regular
     return (await lstat(path)).isFile() ? "file" : "not a regular file";
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return "missing";
-    throw error;
-  }
-}
-
-async function moveFile(source: string, path: string): Promise<void> {
-  // Who delivered it may not have been able to sync it.
-  await fsyncFileAsync(source);
-  try {
-    await rename(source, path);
-  } catch (error) {
-    if (errnoOf(error) !== "EXDEV") throw error;
-    await copyDurably(source, path);
-    await rm(source);
-  }
-}
-
-/** For an inbox on another file system than the journal. */
-async function copyDurably(source: string, path: string): Promise<void> {
-  const part = uniquePartPath(path);
-  try {
-    await copyFile(source, part);
-    await fsyncFileAsync(part);
-    await rename(part, path);
-    await fsyncDirectoryAsync(dirname(path));
-  } catch (error) {
-    await rm(part, { force: true });
     throw error;
   }
 }

@@ -5,14 +5,17 @@
  * right, and the received position moves only after the file is durable in its place. A duplicate is dropped, a file
  * that came too early waits, a bad file is moved to `quarantine/` with the reason and is asked for again.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { AfterimageError } from "../errors.ts";
 import { FileSource } from "../journal/file-source.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { parseSegmentName, type SegmentRef } from "../journal/segment-name.ts";
 import { isSnapshot, tracksChecksums } from "../ltx/header.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import { type SegmentSummary, verifySegmentInSlices } from "../ltx/verify-segment.ts";
+import { moveFile } from "../move-file.ts";
 import { errorView } from "./error-view.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -76,7 +79,7 @@ export class Inbox {
     let waiting = false;
     let end = this.#received();
     let group: Verified[] = [];
-    for (const arrival of this.#arrivals()) {
+    for (const arrival of await this.#arrivals()) {
       if (end !== null && arrival.maxTxid <= end.txid) {
         rmSync(arrival.path);
       } else if (isDue(arrival, end)) {
@@ -102,16 +105,16 @@ export class Inbox {
     return this.#context.store.database(this.#database)?.received ?? null;
   }
 
-  /** Files with final names, oldest first; a name that is no segment's goes to quarantine. */
-  #arrivals(): Arrival[] {
+  /** Files with final names, oldest first; a name that is no segment's goes to quarantine. What is no file stays where it is. */
+  async #arrivals(): Promise<Arrival[]> {
     const found: Arrival[] = [];
-    for (const name of readdirSync(this.#directory)) {
-      if (name.startsWith(".")) continue;
+    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
+      const { name } = entry;
+      if (name.startsWith(".") || !entry.isFile()) continue;
       const path = join(this.#directory, name);
       const range = parseSegmentName(name);
-      if (range === null)
-        this.#quarantine(path, name, new MemberError("SEGMENT_NAME", `${name} is not a segment's name`));
-      else found.push({ name, path, ...range });
+      if (range !== null) found.push({ name, path, ...range });
+      else await this.#quarantine(path, name, new MemberError("SEGMENT_NAME", `${name} is not a segment's name`));
     }
     return found.sort((a, b) => Number(a.minTxid - b.minTxid) || Number(a.maxTxid - b.maxTxid));
   }
@@ -123,7 +126,9 @@ export class Inbox {
       this.#check(arrival, summary, end);
       return this.#verified(arrival, summary);
     } catch (error) {
-      this.#quarantine(arrival.path, arrival.name, error);
+      // What the system could not do says nothing about the file: it is tried again.
+      if (!(error instanceof AfterimageError)) throw error;
+      await this.#quarantine(arrival.path, arrival.name, error);
       return null;
     }
   }
@@ -200,12 +205,12 @@ export class Inbox {
     }
   }
 
-  #quarantine(path: string, name: string, error: unknown): void {
+  async #quarantine(path: string, name: string, error: AfterimageError): Promise<void> {
     const nowMs = this.#context.nowMs();
     const directory = join(this.#context.self.state, "quarantine", this.#database);
     mkdirSync(directory, { recursive: true });
     const target = join(directory, `${nowMs}-${name}`);
-    if (existsSync(path)) renameSync(path, target);
+    await moveFile(path, target);
     const view = errorView(error, nowMs);
     writeFileSync(`${target}.reason.json`, `${JSON.stringify({ name, database: this.#database, ...view }, null, 2)}\n`);
     this.#missingSinceMs ??= nowMs;

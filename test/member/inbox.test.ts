@@ -15,6 +15,7 @@ import {
   openMember,
   segmentsPath,
 } from "../support/members.ts";
+import { mountSmallFileSystem } from "../support/small-file-system.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const SEGMENTS = 12;
@@ -203,4 +204,18 @@ test("what is no segment at all is put aside", async () => {
   expect(await integrated(porto)).not.toBeNull();
   expect(quarantine(root).reasons).toEqual(["SEGMENT_NAME"]);
   expect(readdirSync(inboxPath(root, "porto"))).toEqual([".half.part"]);
+});
+
+test("a mailbox on another file system than the state serves as well, for good files and bad ones", async () => {
+  const root = temporaryDirectory();
+  const mailbox = join(root, "porto", "mailbox");
+  mkdirSync(mailbox, { recursive: true });
+  if (mountSmallFileSystem(16 * 1024 * 1024, mailbox) === null) return;
+  await using porto = await openMember(root, "porto");
+  deliver(root, 0);
+  deliver(root, 1, (bytes) => bytes.subarray(1));
+  await porto.integrate();
+  expect(quarantine(root).files).toHaveLength(1);
+  deliver(root, 1);
+  expect((await integrated(porto))?.split(":")[1]).toBe(journal[1]?.name.slice(17, 33));
 });
