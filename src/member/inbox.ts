@@ -50,6 +50,7 @@ export class Inbox {
   readonly #directory: string;
   /** Since when this mirror knows of something that it has not received, without any progress. */
   #missingSinceMs: number | null = null;
+  #taking = false;
 
   constructor(context: MemberContext, database: string) {
     this.#context = context;
@@ -64,6 +65,8 @@ export class Inbox {
 
   /** The first transaction that is missing and should be sent (again); null when nothing is. */
   wants(): Txid | null {
+    // What is here already may be just what is missing; a large file takes its time.
+    if (this.#taking) return null;
     const received = this.#received();
     if (received === null) return 1n as Txid;
     const waitedMs = this.#missingSinceMs === null ? 0 : this.#context.nowMs() - this.#missingSinceMs;
@@ -75,6 +78,20 @@ export class Inbox {
    * @param upstreamEnd the last transaction in the upstream's journal, as far as it is known.
    */
   async scan(upstreamEnd: Txid | null): Promise<number> {
+    try {
+      const { taken, waiting } = await this.#takeDue();
+      const missing = waiting || (upstreamEnd ?? 0n) > (this.#received()?.txid ?? 0n);
+      if (!missing) this.#missingSinceMs = null;
+      else if (taken > 0) this.#missingSinceMs = this.#context.nowMs();
+      else this.#missingSinceMs ??= this.#context.nowMs();
+      return taken;
+    } finally {
+      this.#taking = false;
+    }
+  }
+
+  /** Takes every segment that is due; `waiting` says that others came too early. */
+  async #takeDue(): Promise<{ taken: number; waiting: boolean }> {
     let taken = 0;
     let waiting = false;
     let end = this.#received();
@@ -83,6 +100,7 @@ export class Inbox {
       if (end !== null && arrival.maxTxid <= end.txid) {
         rmSync(arrival.path);
       } else if (isDue(arrival, end)) {
+        this.#taking = true;
         const verified = await this.#verify(arrival, end);
         if (verified === null) continue;
         group.push(verified);
@@ -94,11 +112,7 @@ export class Inbox {
       }
     }
     await this.#take(group);
-    const missing = waiting || (upstreamEnd ?? 0n) > (end?.txid ?? 0n);
-    if (!missing) this.#missingSinceMs = null;
-    else if (taken > 0) this.#missingSinceMs = this.#context.nowMs();
-    else this.#missingSinceMs ??= this.#context.nowMs();
-    return taken;
+    return { taken, waiting };
   }
 
   #received(): Position | null {

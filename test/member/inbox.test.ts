@@ -126,6 +126,21 @@ test("a file that comes too early waits, and what is missing is asked for after 
   expect(wants()).toBeNull();
 });
 
+test("nothing is asked for while files that are here are still being looked at", async () => {
+  const root = temporaryDirectory();
+  await using porto = await openMember(root, "porto");
+  const wants = () => porto.ownStatus().databases[CLINIC]?.wants ?? null;
+  deliver(root, 0);
+  const integrating = porto.integrate();
+  const seen: boolean[] = [];
+  const ended = integrating.then(() => true);
+  while (!(await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, false))]))) {
+    if (porto.context.store.database(CLINIC)?.received == null) seen.push(wants() === null);
+  }
+  expect(seen).toContain(true);
+  expect(wants()).toBeNull();
+});
+
 test("a damaged file goes to quarantine with the reason, and its repetition is taken", async () => {
   const root = temporaryDirectory();
   await using porto = await openMember(root, "porto");
