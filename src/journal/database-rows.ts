@@ -92,14 +92,12 @@ const EMPTY_ROW: Omit<DatabaseRow, "name"> = {
 export class DatabaseRows {
   readonly #database: Database;
   readonly #select: Statement<[string], RawRow>;
-  readonly #selectAll: Statement<[], RawRow>;
   readonly #write: Statement;
   readonly #delete: Statement;
 
   constructor(database: Database) {
     this.#database = database;
     this.#select = database.prepare("SELECT * FROM databases WHERE name = ?");
-    this.#selectAll = database.prepare("SELECT * FROM databases ORDER BY name");
     this.#write = database.prepare(`
       INSERT OR REPLACE INTO databases VALUES (
         @name, @received, @integrated, @receivedAtMs, @integratedAtMs, @receivedTimeMs, @integratedTimeMs,
@@ -111,10 +109,6 @@ export class DatabaseRows {
   get(name: string): DatabaseRow | null {
     const row = this.#select.get(name);
     return row === undefined ? null : decode(row);
-  }
-
-  list(): DatabaseRow[] {
-    return this.#selectAll.all().map(decode);
   }
 
   save(name: string, change: DatabaseChange): void {

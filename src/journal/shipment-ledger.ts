@@ -27,16 +27,12 @@ interface RawReceipt {
 export class ShipmentLedger {
   readonly #select: Statement<[string, string], { epoch: bigint; txid: bigint; at_ms: bigint }>;
   readonly #write: Statement;
-  readonly #forget: Statement<[string]>;
-  readonly #selectReceipt: Statement<[string], RawReceipt>;
   readonly #selectReceipts: Statement<[], RawReceipt>;
   readonly #writeReceipt: Statement<[string, string, number]>;
 
   constructor(database: Database) {
     this.#select = database.prepare("SELECT epoch, txid, at_ms FROM shipments WHERE follower = ? AND database = ?");
     this.#write = database.prepare("INSERT OR REPLACE INTO shipments VALUES (?, ?, ?, ?, ?)");
-    this.#forget = database.prepare("DELETE FROM shipments WHERE follower = ?");
-    this.#selectReceipt = database.prepare("SELECT member, status, seen_at_ms FROM receipts WHERE member = ?");
     this.#selectReceipts = database.prepare("SELECT member, status, seen_at_ms FROM receipts ORDER BY member");
     this.#writeReceipt = database.prepare("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)");
   }
@@ -52,15 +48,6 @@ export class ShipmentLedger {
   }
 
   /** Forgets all that was shipped to a follower: it starts from nothing again. */
-  forget(follower: string): void {
-    this.#forget.run(follower);
-  }
-
-  receipt(member: string): Receipt | null {
-    const row = this.#selectReceipt.get(member);
-    return row === undefined ? null : decodeReceipt(row);
-  }
-
   receipts(): Receipt[] {
     return this.#selectReceipts.all().map(decodeReceipt);
   }

@@ -125,10 +125,6 @@ export class StateStore implements Disposable {
     return this.#rows.get(name);
   }
 
-  databases(): DatabaseRow[] {
-    return this.#rows.list();
-  }
-
   /** Changes the given fields of a database's row, which is made when there is none. */
   saveDatabase(name: string, change: DatabaseChange): void {
     this.#rows.save(name, change);
@@ -160,10 +156,6 @@ export class StateStore implements Disposable {
     return this.catalogue.remove(ref);
   }
 
-  lastSegment(database: string): SegmentRow | null {
-    return this.catalogue.last(database);
-  }
-
   latestSnapshot(database: string, epoch: number): SegmentRow | null {
     return this.catalogue.latestSnapshot(database, epoch);
   }
@@ -179,14 +171,6 @@ export class StateStore implements Disposable {
 
   saveShipment(follower: string, database: string, shipment: Shipment): void {
     this.#ledger.save(follower, database, shipment);
-  }
-
-  forgetShipments(follower: string): void {
-    this.#ledger.forget(follower);
-  }
-
-  receipt(member: string): Receipt | null {
-    return this.#ledger.receipt(member);
   }
 
   receipts(): Receipt[] {

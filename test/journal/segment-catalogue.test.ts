@@ -43,11 +43,11 @@ test("a list from a TXID begins with the segment that holds it", () => {
 
 test("the last segment, the newest snapshot of an epoch and the totals", () => {
   using store = storeWith(ALL);
-  expect(store.lastSegment("orders")).toEqual(NEXT_EPOCH);
+  expect(store.catalogue.last("orders")).toEqual(NEXT_EPOCH);
   expect(store.latestSnapshot("orders", 1)).toEqual(LATER);
   expect(store.latestSnapshot("orders", 2)).toBeNull();
   expect(store.segmentTotals("orders")).toEqual({ segments: 3, snapshots: 2, bytes: 25 });
-  expect(store.lastSegment("billing")).toBeNull();
+  expect(store.catalogue.last("billing")).toBeNull();
   expect(store.segmentTotals("billing")).toEqual({ segments: 0, snapshots: 0, bytes: 0 });
 });
 
