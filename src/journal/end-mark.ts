@@ -3,8 +3,8 @@
  *
  * Litestream's restore merges all files of a replica into one that has no database checksum, and refuses to do so when the
  * last of them has one (measured with its release 0.5.16; those from 0.5.0 on have the same code). Ours all have; with the
- * mark as the last file `litestream restore` works on the directory. It is no part of the journal: the catalogue does not know it, it is never
- * shipped, and the next segment replaces it, often under the very same name. Losing it loses nothing.
+ * mark as the last file `litestream restore` works on the directory. It is no part of the journal: the catalogue does not
+ * know it, it is never shipped, and the next segment replaces it, often under the very same name. Losing it loses nothing.
  */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";

@@ -41,7 +41,14 @@ export function countEntries(path: string): EntryCounts {
   }
 }
 
-/** A writer process of one of the two SQLite libraries. */
+/** The SQLite libraries that writers use, and the command and script of each. */
+const WRITERS = {
+  "better-sqlite3": [process.execPath, "entry-writer.ts"],
+  node: [process.execPath, "entry-writer-node.ts"],
+  python: ["python3", "entry-writer.py"],
+} as const;
+
+/** A writer process that uses one of the SQLite libraries. */
 export class EntryWriter {
   readonly name: string;
   readonly #process: ManagedProcess;
@@ -53,10 +60,9 @@ export class EntryWriter {
     this.#logPath = logPath;
   }
 
-  static start(library: "better-sqlite3" | "python", path: string, name: string, pauseMs: number): EntryWriter {
+  static start(library: keyof typeof WRITERS, path: string, name: string, pauseMs: number): EntryWriter {
     const logPath = join(path, "..", `${name}.log`);
-    const [command, script] =
-      library === "python" ? ["python3", "entry-writer.py"] : [process.execPath, "entry-writer.ts"];
+    const [command, script] = WRITERS[library];
     const child = startSupportProcess(name, command, script, [path, name, String(pauseMs)], logPath);
     return new EntryWriter(name, child, logPath);
   }

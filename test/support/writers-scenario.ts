@@ -1,4 +1,4 @@
-/** Many writers through two SQLite libraries and a rude checkpointer, mirrored through a chain: not one commit may be missing. */
+/** Many writers through three SQLite libraries and a rude checkpointer, mirrored through a chain: not one commit may be missing. */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
@@ -15,7 +15,7 @@ export async function runWritersScenario(options: { seconds: number }): Promise<
   await startAll(set);
   const writers = [
     EntryWriter.start("better-sqlite3", path, "ana", WRITER_PAUSE_MS),
-    EntryWriter.start("better-sqlite3", path, "bento", WRITER_PAUSE_MS),
+    EntryWriter.start("node", path, "bento", WRITER_PAUSE_MS),
     EntryWriter.start("python", path, "clara", WRITER_PAUSE_MS),
   ];
   const log = join(path, "..", "checkpointer.log");
