@@ -9,9 +9,11 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { removeFile } from "../durable-files.ts";
+import { errnoOf } from "../errno.ts";
 import { decodeHeader, HEADER_FLAG_NO_CHECKSUM, HEADER_SIZE, type SegmentHeader } from "../ltx/header.ts";
 import { NO_CHECKSUM, toTxid } from "../ltx/position.ts";
 import { SegmentEncoder } from "../ltx/segment-encoder.ts";
+import { SegmentError } from "../ltx/segment-error.ts";
 import { FileSource } from "./file-source.ts";
 import type { SegmentCatalogue } from "./segment-catalogue.ts";
 import { formatSegmentPath, type SegmentRef } from "./segment-name.ts";
@@ -28,16 +30,17 @@ export class EndMarks {
     this.#catalogue = catalogue;
   }
 
-  /** Moves a database's mark to the end of its journal; without a journal it does nothing. */
+  /** Moves a database's mark to the end of its journal. Without a journal, or when its last file cannot be read, there is none. */
   move(database: string): void {
     const last = this.#catalogue.last(database);
-    if (last === null) return;
+    const header = last === null ? null : readHeader(this.#path(last));
+    if (last === null || header === null) return;
     const txid = toTxid(last.maxTxid + 1n);
     const mark: SegmentRef = { database, epoch: last.epoch, kind: "segment", minTxid: txid, maxTxid: txid };
     const path = this.#path(mark);
     const part = join(dirname(path), `.${basename(path)}.part`);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(part, encodeMark(readHeader(this.#path(last)), mark));
+    writeFileSync(part, encodeMark(header, mark));
     renameSync(part, path);
     const former = this.#marks.get(database);
     this.#marks.set(database, mark);
@@ -46,16 +49,28 @@ export class EndMarks {
     if (this.#catalogue.get(former) === null) removeFile(this.#path(former));
   }
 
+  /** Whether this is where a mark is now. */
+  isMark(ref: SegmentRef): boolean {
+    const mark = this.#marks.get(ref.database);
+    return mark !== undefined && formatSegmentPath(mark) === formatSegmentPath(ref);
+  }
+
   #path(ref: SegmentRef): string {
     return join(this.#directory, formatSegmentPath(ref));
   }
 }
 
-function readHeader(path: string): SegmentHeader {
-  using source = new FileSource(path);
-  const bytes = new Uint8Array(HEADER_SIZE);
-  source.read(bytes, 0);
-  return decodeHeader(bytes);
+/** Null when the file is missing or damaged: that is for `verify` to say, and no reason not to start. */
+function readHeader(path: string): SegmentHeader | null {
+  try {
+    using source = new FileSource(path);
+    const bytes = new Uint8Array(HEADER_SIZE);
+    source.read(bytes, 0);
+    return decodeHeader(bytes);
+  } catch (error) {
+    if (error instanceof SegmentError || errnoOf(error) === "ENOENT") return null;
+    throw error;
+  }
 }
 
 function encodeMark(last: SegmentHeader, mark: SegmentRef): Uint8Array {

@@ -150,7 +150,7 @@ export class Journal {
     return "adopted";
   }
 
-  /** Tells Litestream where a database's journal ends (see end-mark.ts). Call it when that end has moved, and at the start. */
+  /** Tells Litestream where a database's journal ends (see end-mark.ts). Call it when that end has moved, and before strays are removed. */
   markEnd(database: string): void {
     this.#endMarks.move(database);
   }
@@ -201,7 +201,7 @@ export class Journal {
   /** Whether it is such a segment, and without a row. Files that are no segments are not ours to remove. */
   #isUnknown(path: string, isStray: (ref: SegmentRef) => boolean): boolean {
     const ref = parseSegmentPath(path);
-    return ref !== null && isStray(ref) && this.#catalogue.get(ref) === null;
+    return ref !== null && isStray(ref) && this.#catalogue.get(ref) === null && !this.#endMarks.isMark(ref);
   }
 }
 

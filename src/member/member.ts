@@ -134,6 +134,7 @@ export class Member implements MemberControl, AsyncDisposable {
       const row = this.context.store.database(name);
       const { journal, epoch } = this.context;
       const end = row?.received?.txid ?? NO_TXID;
+      journal.markEnd(name);
       const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
       if (strays.length > 0)
         this.context.logger.info({ database: name, strays }, "files of an unfinished step removed");

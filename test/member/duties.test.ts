@@ -195,3 +195,27 @@ test("one end mark lies beside the segments, just behind the last one", async ()
   expect((await lisbon.segments({})).map((segment) => segment.maxTxid)).not.toContain("0000000000000007");
   database.close();
 });
+
+test("the end mark outlives a restart, and is no stray", async () => {
+  const root = temporaryDirectory();
+  const database = createClinic(databasePath(root, "lisbon"));
+  const files = () => readdirSync(join(segmentsPath(root, "lisbon"), "0"));
+  {
+    await using lisbon = await openMember(root, "lisbon");
+    await lisbon.rotate();
+    addVisits(database, 2);
+    await lisbon.rotate();
+  }
+  const before = files();
+  expect(before).toEqual(["0000000000000002-0000000000000003.ltx", "0000000000000004-0000000000000004.ltx"]);
+  {
+    await using lisbon = await openMember(root, "lisbon");
+    expect(files()).toEqual(before);
+    // Without its last file the journal has no end to mark; the member opens all the same.
+    rmSync(join(segmentsPath(root, "lisbon"), "0", before[0] ?? ""));
+    expect(await lisbon.verify()).toMatchObject([{ ok: false }]);
+  }
+  await using lisbon = await openMember(root, "lisbon");
+  expect(lisbon.role).toBe("operational");
+  database.close();
+});
