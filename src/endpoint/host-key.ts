@@ -10,6 +10,7 @@ import { EndpointError } from "./endpoint-error.ts";
 
 const FILE_NAME = "ssh_host_ed25519_key";
 const OTHERS = 0o077;
+const KEY_ATTEMPTS = 20;
 
 export interface EndpointHostKey {
   readonly key: ParsedKey;
@@ -56,8 +57,7 @@ function makeIfMissing(file: string): void {
   const descriptor = openIfFirst(file, part);
   if (descriptor === null) return;
   try {
-    const { private: key } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "afterimage" });
-    writeFileSync(descriptor, key);
+    writeFileSync(descriptor, newPrivateKey());
     fsyncSync(descriptor);
     linkIfFree(part, file);
   } finally {
@@ -65,6 +65,15 @@ function makeIfMissing(file: string): void {
     rmSync(part, { force: true });
   }
   fsyncDirectory(dirname(file));
+}
+
+/** About one key in 300 that ssh2 1.17 makes cannot be parsed by anybody (measured): such a one is made again. */
+export function newPrivateKey(): string {
+  for (let attempt = 0; attempt < KEY_ATTEMPTS; attempt++) {
+    const { private: key } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "afterimage" });
+    if (!(ssh2.utils.parseKey(key) instanceof Error)) return key;
+  }
+  throw new Error(`no usable key came of ${KEY_ATTEMPTS} attempts`);
 }
 
 function openIfFirst(file: string, part: string): number | null {

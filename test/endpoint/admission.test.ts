@@ -5,8 +5,10 @@ import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
+import ssh2 from "ssh2";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { startEndpoint } from "../../src/endpoint/endpoint.ts";
+import { newPrivateKey } from "../../src/endpoint/host-key.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { fingerprint, generateKey } from "../transport/ssh-server.ts";
 import { openSftp, runEndpoint } from "./running-endpoint.ts";
@@ -91,6 +93,10 @@ describe("a stranger", () => {
 });
 
 describe("the host key", () => {
+  test("can be used whichever key is made", () => {
+    for (let i = 0; i < 2000; i++) expect(ssh2.utils.parseKey(newPrivateKey())).not.toBeInstanceOf(Error);
+  });
+
   test("is made at the first start, for its owner alone, and stays the same", async () => {
     const first = await runEndpoint();
     const key = join(first.root, "ssh_host_ed25519_key");
