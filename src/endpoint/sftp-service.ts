@@ -3,9 +3,10 @@
  * answer to the last has room to go. So a client can hold no more than one packet and its handles.
  */
 import type { Dir } from "node:fs";
-import { type FileHandle, lstat, opendir } from "node:fs/promises";
+import { type FileHandle, opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, messageOf } from "../errno.ts";
+import { lstatOrNull } from "../lstat-or-null.ts";
 import { type MailboxFiles, Refusal } from "./mailbox-files.ts";
 import { MAX_DATA_BYTES, type SftpRequest, type StatusName } from "./sftp-packet.ts";
 import {
@@ -213,14 +214,4 @@ export class SftpService {
 
 async function closeOne(open: OpenFile | Listing): Promise<void> {
   await (open.kind === "file" ? open.handle.close() : open.directory.close());
-}
-
-/** An entry may be gone between the listing and the look. */
-async function lstatOrNull(path: string) {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw error;
-  }
 }

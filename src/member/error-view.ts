@@ -1,3 +1,4 @@
+import { errnoOf, messageOf } from "../errno.ts";
 import { AfterimageError } from "../errors.ts";
 import type { ErrorView } from "../status/member-status.ts";
 
@@ -7,10 +8,5 @@ export function errorView(error: unknown, atMs: number): ErrorView {
   if (error instanceof AfterimageError) {
     return { code: error.code, message: error.message, hint: error.hint ?? null, since };
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: systemCode(error) ?? "INTERNAL", message, hint: null, since };
-}
-
-function systemCode(error: unknown): string | null {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+  return { code: errnoOf(error) ?? "INTERNAL", message: messageOf(error), hint: null, since };
 }

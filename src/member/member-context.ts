@@ -1,11 +1,10 @@
 import type { Logger } from "pino";
 import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
+import type { EventLevel } from "../journal/event-log.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
-
-export type EventLevel = "info" | "warn" | "error";
 
 /** What every part of a member works with. */
 export interface MemberContext {

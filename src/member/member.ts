@@ -13,6 +13,7 @@ import {
   type MemberConfiguration,
   selectMember,
 } from "../config/configuration.ts";
+import type { EventLevel } from "../journal/event-log.ts";
 import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
@@ -20,7 +21,7 @@ import { formatChecksum, formatTxid, NO_TXID } from "../ltx/position.ts";
 import type { FollowerStatus, MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { JournalSpace } from "./journal-space.ts";
-import type { EventLevel, MemberContext } from "./member-context.ts";
+import type { MemberContext } from "./member-context.ts";
 import type {
   FenceResult,
   IntegrationResult,

@@ -16,9 +16,9 @@ import { type AppendStep, DEFAULT_LOCK_TIMEOUT_MS, WalAppender } from "./wal-app
 import { WalFile } from "./wal-file.ts";
 import { FRAME_HEADER_SIZE } from "./wal-format.ts";
 import { type WalIndexState, walIndexEntries } from "./wal-index.ts";
+import { WRITE_VERSION_OFFSET } from "./write-version.ts";
 
 const WAL_READ_VERSION = 2;
-const WRITE_VERSION_OFFSET = 18;
 const BUSY_POLL_MS = 5;
 
 export interface SessionOptions {

@@ -6,13 +6,12 @@ import type { WalFile } from "./wal-file.ts";
 import { decodeFrameHeader, FRAME_HEADER_SIZE, frameOffset, type WalPosition } from "./wal-format.ts";
 import { sameGeneration } from "./wal-position.ts";
 import type { ScannedCommits } from "./wal-scan.ts";
+import { WRITABLE, WRITE_VERSION_OFFSET } from "./write-version.ts";
 
 /** Pages that lie in consecutive frames are read together, up to this many bytes. */
 const READ_BYTES = 1 << 20;
 
 /** Write version of a database that is not fenced: what page 1 says in every segment (SQLite file format, section 1.3.3). */
-const CANONICAL_WRITE_VERSION = 2;
-const WRITE_VERSION_OFFSET = 18;
 
 export interface CapturedChange extends PageRun {
   readonly commits: number;
@@ -30,7 +29,7 @@ export interface CapturedChange extends PageRun {
 
 /** Makes page 1 say that the database is not fenced, whatever it says. `data` is a buffer of our own. */
 export function makeCanonical(pgno: number, data: Uint8Array): void {
-  if (pgno === 1) data[WRITE_VERSION_OFFSET] = CANONICAL_WRITE_VERSION;
+  if (pgno === 1) data[WRITE_VERSION_OFFSET] = WRITABLE;
 }
 
 /** `assertCurrent` throws when the WAL is no longer of the generation of the position that it is given. */

@@ -7,10 +7,7 @@
  * A connection that has seen the fence stays read-only until it is opened again.
  */
 import { AppendSession, type SessionOptions } from "./append-session.ts";
-import type { WriteVersion } from "./frame-writer.ts";
-
-const WRITABLE: WriteVersion = 2;
-const FENCED: WriteVersion = 3;
+import { FENCED, WRITABLE, type WriteVersion } from "./write-version.ts";
 
 /**
  * Makes the WAL-mode database at `path` read-only for every application; waits for a running write transaction. Returns false

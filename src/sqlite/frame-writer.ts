@@ -10,16 +10,13 @@ import { DatabaseError } from "./database-error.ts";
 import type { Page } from "./page-run.ts";
 import { encodeFrameHeader, FRAME_HEADER_SIZE, frameOffset, type WalPosition } from "./wal-format.ts";
 import { writeFully } from "./write-fully.ts";
+import { WRITE_VERSION_OFFSET, type WriteVersion } from "./write-version.ts";
 
 /** In page 1 (SQLite file format, section 1.3). */
 const PAGE_SIZE_OFFSET = 16;
-const WRITE_VERSION_OFFSET = 18;
 const READ_VERSION_OFFSET = 19;
 const WAL_READ_VERSION = 2;
 const FIRST_FRAMES = 8;
-
-/** Byte 18 of page 1: 2 lets SQLite write, 3 makes the database read-only for it (SQLite file format, section 1.3.3). */
-export type WriteVersion = 2 | 3;
 
 export class FrameWriter {
   readonly #fd: number;

@@ -19,8 +19,8 @@ import type { PageRun } from "./page-run.ts";
 import { stageChecksums } from "./stage-checksums.ts";
 import { Turns } from "./turns.ts";
 import { writeFully } from "./write-fully.ts";
+import { FENCED } from "./write-version.ts";
 
-const FENCED = 3;
 const fsyncInPool = promisify(fsync);
 
 /** What proves that a change is whole and leads where it should. */

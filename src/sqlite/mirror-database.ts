@@ -23,8 +23,7 @@ import type { AppendStep } from "./wal-appender.ts";
 import { frameOffset, WAL_HEADER_SIZE } from "./wal-format.ts";
 import type { WalIndexState } from "./wal-index.ts";
 import { type ClosedSignature, isRebuiltEmpty, markOf, showsMark, signatureOf, type WalMark } from "./wal-mark.ts";
-
-const FENCED = 3;
+import { FENCED } from "./write-version.ts";
 
 /** Points between which a process may die: those of an append, then those of a checkpoint. */
 export type IntegrationStep = AppendStep | "checkpoint" | "truncate" | "checkpointed";

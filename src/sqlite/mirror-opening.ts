@@ -25,8 +25,7 @@ import {
 } from "./wal-mark.ts";
 import { sameGeneration } from "./wal-position.ts";
 import { scanCommits } from "./wal-scan.ts";
-
-const FENCED = 3;
+import { FENCED } from "./write-version.ts";
 
 /** What the caller recorded before it began to integrate, and has not yet recorded as done. */
 export interface MirrorIntent {

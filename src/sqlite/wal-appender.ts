@@ -11,7 +11,7 @@ import { closeSync, fstatSync, fsync, fsyncSync, openSync, statSync } from "node
 import { promisify } from "node:util";
 import { DatabaseError } from "./database-error.ts";
 import { type DatabaseFiles, readFully } from "./database-files.ts";
-import { FrameWriter, invalid, type WriteVersion } from "./frame-writer.ts";
+import { FrameWriter, invalid } from "./frame-writer.ts";
 import type { Page } from "./page-run.ts";
 import type { Pin } from "./pin.ts";
 import { Turns } from "./turns.ts";
@@ -29,6 +29,7 @@ import { indexFrames, publishHeader } from "./wal-index-writer.ts";
 import { markOf, type WalMark } from "./wal-mark.ts";
 import { writeFully } from "./write-fully.ts";
 import { WriteLock } from "./write-lock.ts";
+import type { WriteVersion } from "./write-version.ts";
 
 /** Points of an append between which a process may die, in order. `header` only when the WAL is started anew. */
 export type AppendStep =

@@ -8,11 +8,12 @@
  * inside the mounted file system.
  */
 import { constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { fsyncDirectoryAsync, fsyncFileAsync, isUniquePartName, uniquePartPath } from "../durable-files.ts";
 import { errnoOf } from "../errno.ts";
 import { copyContents, openForReading, readFully, sameFileContents } from "../file-contents.ts";
+import { lstatOrNull } from "../lstat-or-null.ts";
 import { localError, targetError } from "./file-system-error.ts";
 import type { TransferOptions, Transport, TransportEntry } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
@@ -290,13 +291,4 @@ async function confirmSame(localPath: string, path: string, options: TransferOpt
   await fsyncFileAsync(path);
   await fsyncDirectoryAsync(dirname(path));
   return "present";
-}
-
-async function lstatOrNull(path: string) {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw error;
-  }
 }
