@@ -61,6 +61,8 @@ test("with daemons: rotate, status, segments, verify, inspect, fence and unfence
   ]);
   const [, end] = rotated[0].position.split(":");
   await pair.until("porto has the transaction", () => integrated("porto") === end);
+  // It counts as connected once it has seen lisbon's heartbeat move, which may come later than a transaction.
+  await pair.until("porto is connected", () => pair.set.status("porto")?.state === "connected");
 
   const status = await pair.run("porto", "status");
   expect(status.code).toBe(0);
