@@ -1,8 +1,8 @@
 /** Cutting: a run of pages becomes a durable segment (or snapshot) file in the journal. */
 import { crc32 } from "node:zlib";
-import type { Journal, SegmentRef, SegmentWriter } from "../journal/journal.ts";
-import type { SegmentHeader } from "../ltx/header.ts";
-import type { Checksum, Txid } from "../ltx/position.ts";
+import type { SegmentRef, SegmentWriter } from "../journal/journal.ts";
+import { HEADER_FLAG_NO_CHECKSUM, type SegmentHeader } from "../ltx/header.ts";
+import { type Checksum, NO_CHECKSUM, type Txid } from "../ltx/position.ts";
 import { SegmentEncoder } from "../ltx/segment-encoder.ts";
 import type { Page } from "../sqlite/page-run.ts";
 import { Turns } from "../sqlite/turns.ts";
@@ -21,7 +21,7 @@ export interface SegmentPlan {
   readonly pageSize: number;
   /** Database size in pages after the segment. */
   readonly pageCount: number;
-  /** The database's checksum before the segment; 0 for a snapshot. */
+  /** The database's checksum before the segment; 0 for a snapshot, and for a segment that does not track it. */
   readonly preApplyChecksum: Checksum;
   readonly timestampMs: number;
   readonly nodeId: bigint;
@@ -32,8 +32,11 @@ export interface SegmentPlan {
 /** What a segment is made of. */
 export interface SegmentContents {
   readonly pages: Iterable<Page>;
-  /** The database's checksum with the pages; asked for after the last one. */
-  checksum(): Checksum;
+  /**
+   * The database's checksum with the pages; asked for after the last one, of which it may throw that it is wrong.
+   * @param written the checksum over the pages themselves, which for a snapshot is the database's.
+   */
+  checksum(written: Checksum): Checksum;
   /** Called now and then with the bytes written so far, so that a file without end is given up: what it throws is thrown. */
   onProgress(bytes: number): void;
 }
@@ -80,8 +83,11 @@ export function planSegment(
  * Writes the segment and makes it durable. The caller records the result in the catalogue; when this throws, no file is
  * left behind.
  */
-export async function cutSegment(journal: Journal, contents: SegmentContents, plan: SegmentPlan): Promise<CutSegment> {
-  const writer = journal.create(plan);
+export async function cutSegment(
+  writer: SegmentWriter,
+  contents: SegmentContents,
+  plan: SegmentPlan,
+): Promise<CutSegment> {
   try {
     const encoder = new SegmentEncoder(writer, headerOf(plan));
     const turns = new Turns();
@@ -94,7 +100,7 @@ export async function cutSegment(journal: Journal, contents: SegmentContents, pl
       }
       await turns.spent(plan.pageSize);
     }
-    const postApplyChecksum = contents.checksum();
+    const postApplyChecksum = contents.checksum(encoder.pagesChecksum);
     const trailer = encoder.finish(postApplyChecksum);
     writer.commit();
     return { postApplyChecksum, bytes: trailer.bytes, pages: trailer.pages };
@@ -106,7 +112,7 @@ export async function cutSegment(journal: Journal, contents: SegmentContents, pl
 
 function headerOf(plan: SegmentPlan): SegmentHeader {
   return {
-    flags: 0,
+    flags: plan.kind === "segment" && plan.preApplyChecksum === NO_CHECKSUM ? HEADER_FLAG_NO_CHECKSUM : 0,
     pageSize: plan.pageSize,
     commit: plan.pageCount,
     minTxid: plan.minTxid,

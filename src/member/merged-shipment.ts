@@ -6,11 +6,8 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import { SegmentWriter } from "../journal/segment-writer.ts";
-import { HEADER_FLAG_NO_CHECKSUM } from "../ltx/header.ts";
-import { NO_CHECKSUM, type Txid } from "../ltx/position.ts";
-import { SegmentEncoder } from "../ltx/segment-encoder.ts";
-import { Turns } from "../sqlite/turns.ts";
-import { nodeId } from "./cut-segment.ts";
+import type { Txid } from "../ltx/position.ts";
+import { cutSegment, nodeId, type SegmentContents } from "./cut-segment.ts";
 import type { Batch } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
 import { mergeSegments } from "./merged-segments.ts";
@@ -41,35 +38,31 @@ export async function mergeForShipment(context: MemberContext, outbox: string, b
   const { maxTxid } = last;
   const path = join(outbox, `${database}-${formatSegmentName({ minTxid, maxTxid })}`);
   const sources = batch.rows.map((row) => context.journal.open(row));
-  const writer = new SegmentWriter(path);
   try {
     const { run, verifyEnd } = mergeSegments(sources, last.postApplyChecksum);
-    const tracked = last.postApplyChecksum !== NO_CHECKSUM;
-    const encoder = new SegmentEncoder(writer, {
-      flags: tracked ? 0 : HEADER_FLAG_NO_CHECKSUM,
-      pageSize: run.pageSize,
-      commit: run.pageCount,
+    const contents: SegmentContents = {
+      pages: run.pages(),
+      checksum: () => {
+        verifyEnd();
+        return last.postApplyChecksum;
+      },
+      onProgress: () => undefined,
+    };
+    const { bytes } = await cutSegment(new SegmentWriter(path), contents, {
+      database,
+      epoch,
+      kind: "segment",
       minTxid,
       maxTxid,
-      timestampMs: last.timestampMs,
+      pageSize: run.pageSize,
+      pageCount: run.pageCount,
       preApplyChecksum: first.preApplyChecksum,
-      walOffset: 0n,
-      walSize: 0n,
-      walSalt1: 0,
-      walSalt2: 0,
+      timestampMs: last.timestampMs,
       nodeId: nodeId(epoch, context.self.name),
+      wal: { offset: 0n, size: 0n, salt1: 0, salt2: 0 },
     });
-    const turns = new Turns();
-    for (const { pgno, data } of run.pages()) {
-      encoder.writePage(pgno, data);
-      await turns.spent(data.length);
-    }
-    verifyEnd();
-    const { bytes } = encoder.finish(last.postApplyChecksum);
-    writer.commit();
     return { path, database, epoch, minTxid, maxTxid, bytes };
   } finally {
-    writer.abort();
     for (const source of sources) source.close();
   }
 }

@@ -84,7 +84,7 @@ export class SegmentCutter {
         checksum: () => this.#table.checksum,
         onProgress: (written: number) => space.assertRoom(PROGRESS_BYTES, { ...purpose, written }),
       };
-      const cut = await cutSegment(journal, contents, plan);
+      const cut = await cutSegment(journal.create(plan), contents, plan);
       const position: Position = { epoch, txid: plan.maxTxid, checksum: cut.postApplyChecksum };
       store.transaction(() => {
         this.#table.flush();

@@ -5,10 +5,8 @@
  * all of them is that of the journal there; else there is no snapshot. No write lock is taken. The read transaction of
  * the snapshot keeps the WAL from being restarted, so a snapshot is given up when the WAL has grown too far meanwhile.
  */
-import { halvesToChecksum, pageChecksum } from "../ltx/page-checksum.ts";
 import { type Checksum, formatPosition, NO_CHECKSUM, type Position, type Txid } from "../ltx/position.ts";
 import type { Baseline } from "../sqlite/baseline.ts";
-import type { Page } from "../sqlite/page-run.ts";
 import { type CutSegment, cutSegment, PROGRESS_BYTES, planSegment } from "./cut-segment.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -37,43 +35,22 @@ export async function writeSnapshot(
   const { space, store, journal } = context;
   const ref = { database, kind: "snapshot" as const, minTxid: 1n as Txid, maxTxid: position.txid };
   const plan = { ...planSegment(context, ref, baseline, NO_CHECKSUM), timestampMs };
-  const total = new ChecksumSum();
   const contents = {
-    pages: total.over(baseline.pages()),
-    checksum: () => provenChecksum(database, total.checksum, position),
+    pages: baseline.pages(),
+    checksum: (written: Checksum) => provenChecksum(database, written, position),
     onProgress: (written: number) => {
       space.assertRoom(PROGRESS_BYTES, { written, snapshot: true });
       assertWalAllowed(context, database, source);
     },
   };
   try {
-    const cut = await cutSegment(journal, contents, plan);
+    const cut = await cutSegment(journal.create(plan), contents, plan);
     // Nothing is awaited between the file and its row.
     store.addSegment({ ...plan, ...cut, addedAtMs: context.nowMs() });
     space.grew(cut.bytes);
     return cut;
   } finally {
     baseline.close();
-  }
-}
-
-/** The database's checksum, from the pages as they pass by. */
-class ChecksumSum {
-  #high = 0;
-  #low = 0;
-
-  *over(pages: Iterable<Page>): Generator<Page> {
-    const halves = new Uint32Array(2);
-    for (const page of pages) {
-      pageChecksum(page.pgno, page.data, halves);
-      this.#high ^= halves[0] ?? 0;
-      this.#low ^= halves[1] ?? 0;
-      yield page;
-    }
-  }
-
-  get checksum(): Checksum {
-    return halvesToChecksum(this.#high | 0x8000_0000, this.#low);
   }
 }
 
