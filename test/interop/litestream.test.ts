@@ -46,6 +46,8 @@ test("litestream restore makes an equal database of our journal", async () => {
   expect(result?.segments).toHaveLength(1);
   await member.close();
   database.close();
+  // Whatever a start does to the journal directory must leave it a replica.
+  await (await openMember(root, "lisbon")).close();
 
   const journal = dirname(segmentsPath(root, "lisbon"));
   const restored = join(root, "restored.db");
