@@ -12,11 +12,13 @@ const KILLS = Number(process.env.AFTERIMAGE_TEST_KILLS ?? 200);
 const CHANGES = 400;
 const KILLS_PER_LAP = 40;
 
-test("whatever step a kill -9 comes at, readers see the state before or after, and nothing is lost", async () => {
+test("whatever step a kill -9 comes at, readers see the state before or after, and nothing is lost", async ({
+  signal,
+}) => {
   const directory = temporaryDirectory();
   const mirror = new KilledMirror(directory, writeHistory(directory, CHANGES));
   const figures: ReaderFigures[] = [];
-  while (mirror.killed < KILLS) {
+  while (mirror.killed < KILLS && !signal.aborted) {
     await mirror.restart();
     // Without readers the last process to die leaves the WAL to whoever comes next, who rebuilds the wal-index.
     const readers = mirror.laps % 3 === 0 ? [] : await startReaders(mirror.path);
