@@ -17,35 +17,19 @@ import type { EventLevel } from "../journal/event-log.ts";
 import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
-import { formatChecksum, formatTxid, NO_TXID } from "../ltx/position.ts";
-import type { FollowerStatus, MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
-import { errorView } from "./error-view.ts";
+import { NO_TXID } from "../ltx/position.ts";
+import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { JournalSpace } from "./journal-space.ts";
+import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
-import type {
-  FenceResult,
-  IntegrationResult,
-  MemberControl,
-  PurgeOptions,
-  PurgeResult,
-  RotationResult,
-  SegmentFilter,
-  SegmentView,
-  SyncedMember,
-  SyncOptions,
-  VerificationResult,
-} from "./member-control.ts";
-import { MemberError } from "./member-error.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
-import { peerStatus } from "./peer-status.ts";
 import { PurgeDuty } from "./purge-duty.ts";
 import { serve } from "./service.ts";
 import { Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
 import { buildStatus, type DutyFacts } from "./status-builder.ts";
-import { waitForMembers } from "./sync.ts";
 
 export interface MemberOptions {
   readonly configuration: Configuration;
@@ -57,15 +41,15 @@ export interface MemberOptions {
   readonly onStep?: (step: MirrorStep) => void;
 }
 
-export class Member implements MemberControl, AsyncDisposable {
-  readonly context: MemberContext;
-  readonly role: MemberRole;
+export class Member extends MemberCommands implements AsyncDisposable {
+  override readonly context: MemberContext;
+  override readonly role: MemberRole;
   /** Every other member of the mirror set. */
-  readonly peers: ReadonlyMap<string, Peer>;
-  readonly operational = new Map<string, OperationalDuty>();
-  readonly mirrors = new Map<string, MirrorDuty>();
-  readonly shippers = new Map<string, Shipper>();
-  readonly purgeDuty: PurgeDuty;
+  override readonly peers: ReadonlyMap<string, Peer>;
+  override readonly operational = new Map<string, OperationalDuty>();
+  override readonly mirrors = new Map<string, MirrorDuty>();
+  override readonly shippers = new Map<string, Shipper>();
+  override readonly purgeDuty: PurgeDuty;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
   readonly #lock: ProcessLock;
@@ -92,6 +76,7 @@ export class Member implements MemberControl, AsyncDisposable {
   }
 
   private constructor(options: MemberOptions, self: MemberConfiguration, lock: ProcessLock, store: StateStore) {
+    super();
     const { configuration, logger, nowMs = Date.now } = options;
     this.#lock = lock;
     const known = store.role();
@@ -160,6 +145,10 @@ export class Member implements MemberControl, AsyncDisposable {
     this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
 
+  get running(): boolean {
+    return this.#running;
+  }
+
   /** Marks the member as served by a daemon, so that status says so. */
   set running(running: boolean) {
     this.#running = running;
@@ -183,150 +172,6 @@ export class Member implements MemberControl, AsyncDisposable {
   /** Every member behind this one, as far as receipts say. */
   #followers(): [string, FollowerStatus][] {
     return [...this.shippers.values()].flatMap((shipper) => shipper.views());
-  }
-
-  async status(): Promise<MirrorSetStatus> {
-    const { configuration, self } = this.context;
-    const others = await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
-    const byName = new Map([...others, this.ownStatus()].map((status) => [status.member, status]));
-    const members = [...configuration.members.keys()].flatMap((name) => byName.get(name) ?? []);
-    return { mirror: configuration.mirror, answeredBy: self.name, members };
-  }
-
-  /** Reads what a peer says now; a connection that nobody else needs is not kept. */
-  async #look(peer: Peer): Promise<MemberStatus> {
-    const status = await peerStatus(peer, this.context.nowMs());
-    const observed = this.#running && (peer === this.upstream || this.shippers.has(peer.member.name));
-    if (!observed) await peer.disconnect();
-    return status;
-  }
-
-  async rotate(databases?: readonly string[]): Promise<RotationResult[]> {
-    return await inTurn(this.#chosenOperational(databases), (duty) => duty.rotate());
-  }
-
-  async integrate(databases?: readonly string[]): Promise<IntegrationResult[]> {
-    if (this.role === "operational") {
-      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`, {
-        hint: "Run the command with --node and a mirror's name, on the mirror.",
-      });
-    }
-    return await inTurn(chosen(this.mirrors, databases), (duty) => duty.integrate());
-  }
-
-  async fence(databases?: readonly string[]): Promise<FenceResult[]> {
-    if (this.role === "operational")
-      return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(true));
-    return chosen(this.mirrors, databases).map((duty) => ({ database: duty.name, fenced: true, changed: false }));
-  }
-
-  async unfence(databases?: readonly string[]): Promise<FenceResult[]> {
-    if (this.role !== "operational") {
-      throw new MemberError("UNFENCE_REFUSED", `${this.context.self.name} is a mirror: its databases stay read-only`, {
-        hint: "Only the operational member's databases may be written to.",
-      });
-    }
-    return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
-  }
-
-  async verify(databases?: readonly string[]): Promise<VerificationResult[]> {
-    const duties = this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
-    return await inTurn<{ name: string; verify(): Promise<VerificationResult> }, VerificationResult>(
-      duties,
-      async (duty) => {
-        const chain = (await this.context.journal.verifyChain(duty.name)).map((problem) => problem.message);
-        const result = await duty.verify();
-        const problems = [...result.problems, ...chain];
-        return { ...result, ok: problems.length === 0, problems };
-      },
-    );
-  }
-
-  async segments(filter: SegmentFilter): Promise<SegmentView[]> {
-    const { self, store, journal } = this.context;
-    if (filter.database !== undefined && !self.databases.has(filter.database)) throw unknownDatabase(filter.database);
-    const names = filter.database === undefined ? [...self.databases.keys()] : [filter.database];
-    const limit = filter.limit ?? 50;
-    return names.flatMap((name) =>
-      store
-        .segments(name, { order: "newest", limit })
-        .reverse()
-        .map((row) => ({
-          database: name,
-          epoch: row.epoch,
-          kind: row.kind,
-          minTxid: formatTxid(row.minTxid),
-          maxTxid: formatTxid(row.maxTxid),
-          bytes: row.bytes,
-          pages: row.pages,
-          time: new Date(row.timestampMs).toISOString(),
-          preApplyChecksum: formatChecksum(row.preApplyChecksum),
-          postApplyChecksum: formatChecksum(row.postApplyChecksum),
-          path: journal.path(row),
-        })),
-    );
-  }
-
-  async purge({ dryRun = false }: PurgeOptions): Promise<PurgeResult[]> {
-    if (!this.#running) await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
-    return dryRun ? this.purgeDuty.dryRun() : this.purgeDuty.run();
-  }
-
-  /** Writes a snapshot of a database, if it has changed since the last; what keeps it from being written becomes an event. */
-  async snapshot(name: string): Promise<boolean> {
-    const duty = this.operational.get(name) ?? this.mirrors.get(name);
-    try {
-      const written = (await duty?.snapshot()) ?? null;
-      if (written === null) return false;
-      const { pages, bytes } = written;
-      this.context.event("info", "SNAPSHOT_WRITTEN", name, "a snapshot was written", { pages, bytes });
-      return true;
-    } catch (error) {
-      const { code, message } = errorView(error, this.context.nowMs());
-      this.context.event("warn", "SNAPSHOT_FAILED", name, `no snapshot was written: ${message}`, { error: code });
-      return false;
-    }
-  }
-
-  async sync(options: SyncOptions): Promise<SyncedMember[]> {
-    const { members } = this.context.configuration;
-    const rotated = await this.rotate();
-    const ends = new Map(rotated.map(({ database, position }) => [database, position.split(":")[1] ?? ""]));
-    const behind = [...members.values()].filter(({ name }) => name !== this.context.self.name);
-    return await this.#whileShipping(() =>
-      waitForMembers(
-        {
-          followers: behind.map(({ name }) => name),
-          ends,
-          databasesOf: (name) => {
-            const member = behind.find((other) => other.name === name);
-            return member === undefined ? null : [...member.databases.keys()];
-          },
-          known: (name) => this.ownStatus().followers[name],
-        },
-        options,
-      ),
-    );
-  }
-
-  /** Without a daemon nobody ships: then the shippers run for as long as `wait` does. */
-  async #whileShipping<T>(wait: () => Promise<T>): Promise<T> {
-    if (this.#running) return await wait();
-    const stop = new AbortController();
-    const shipping = [...this.shippers.values()].map((shipper) => shipper.run(stop.signal));
-    try {
-      return await wait();
-    } finally {
-      stop.abort();
-      await Promise.all(shipping);
-    }
-  }
-
-  #chosenOperational(databases?: readonly string[]): OperationalDuty[] {
-    if (this.role === "operational") return chosen(this.operational, databases);
-    throw new MemberError("NOT_OPERATIONAL", `${this.context.self.name} is a mirror: it cuts no segments of its own`, {
-      hint: "Run the command with --node and the operational member's name, on that machine.",
-    });
   }
 
   /** Serves until `stop` is aborted. */
@@ -353,25 +198,4 @@ export class Member implements MemberControl, AsyncDisposable {
 function upstreamOf(configuration: Configuration, member: MemberConfiguration): string | null {
   if (member.name === configuration.operational) return null;
   return member.follows === FOLLOWS_OPERATIONAL ? configuration.operational : member.follows;
-}
-
-function chosen<T>(duties: ReadonlyMap<string, T>, names?: readonly string[]): T[] {
-  if (names === undefined) return [...duties.values()];
-  return names.map((name) => {
-    const duty = duties.get(name);
-    if (duty === undefined) throw unknownDatabase(name);
-    return duty;
-  });
-}
-
-function unknownDatabase(name: string): MemberError {
-  return new MemberError("DATABASE_UNKNOWN", `this member has no database ${name}`, {
-    hint: "Its databases are listed under `databases` in the configuration.",
-  });
-}
-
-async function inTurn<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (const item of items) results.push(await act(item));
-  return results;
 }

@@ -1,0 +1,211 @@
+/** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
+import { formatChecksum, formatTxid } from "../ltx/position.ts";
+import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import { errorView } from "./error-view.ts";
+import type { MemberContext } from "./member-context.ts";
+import type {
+  FenceResult,
+  IntegrationResult,
+  MemberControl,
+  PurgeOptions,
+  PurgeResult,
+  RotationResult,
+  SegmentFilter,
+  SegmentView,
+  SyncedMember,
+  SyncOptions,
+  VerificationResult,
+} from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
+import type { MirrorDuty } from "./mirror-duty.ts";
+import type { OperationalDuty } from "./operational-duty.ts";
+import type { Peer } from "./peer.ts";
+import { peerStatus } from "./peer-status.ts";
+import type { PurgeDuty } from "./purge-duty.ts";
+import type { Shipper } from "./shipper.ts";
+import { waitForMembers } from "./sync.ts";
+
+export abstract class MemberCommands implements MemberControl {
+  abstract readonly context: MemberContext;
+  abstract readonly role: MemberRole;
+  /** Every other member of the mirror set. */
+  abstract readonly peers: ReadonlyMap<string, Peer>;
+  abstract readonly operational: ReadonlyMap<string, OperationalDuty>;
+  abstract readonly mirrors: ReadonlyMap<string, MirrorDuty>;
+  abstract readonly shippers: ReadonlyMap<string, Shipper>;
+  abstract readonly purgeDuty: PurgeDuty;
+
+  /** Whom this member follows; null on the operational member. */
+  abstract get upstream(): Peer | null;
+
+  /** Whether a daemon serves this member. */
+  abstract get running(): boolean;
+
+  /** This member's own status document. */
+  abstract ownStatus(): MemberStatus;
+
+  async status(): Promise<MirrorSetStatus> {
+    const { configuration, self } = this.context;
+    const others = await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
+    const byName = new Map([...others, this.ownStatus()].map((status) => [status.member, status]));
+    const members = [...configuration.members.keys()].flatMap((name) => byName.get(name) ?? []);
+    return { mirror: configuration.mirror, answeredBy: self.name, members };
+  }
+
+  /** Reads what a peer says now; a connection that nobody else needs is not kept. */
+  async #look(peer: Peer): Promise<MemberStatus> {
+    const status = await peerStatus(peer, this.context.nowMs());
+    const observed = this.running && (peer === this.upstream || this.shippers.has(peer.member.name));
+    if (!observed) await peer.disconnect();
+    return status;
+  }
+
+  async rotate(databases?: readonly string[]): Promise<RotationResult[]> {
+    return await inTurn(this.#chosenOperational(databases), (duty) => duty.rotate());
+  }
+
+  async integrate(databases?: readonly string[]): Promise<IntegrationResult[]> {
+    if (this.role === "operational") {
+      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`, {
+        hint: "Run the command with --node and a mirror's name, on the mirror.",
+      });
+    }
+    return await inTurn(chosen(this.mirrors, databases), (duty) => duty.integrate());
+  }
+
+  async fence(databases?: readonly string[]): Promise<FenceResult[]> {
+    if (this.role === "operational")
+      return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(true));
+    return chosen(this.mirrors, databases).map((duty) => ({ database: duty.name, fenced: true, changed: false }));
+  }
+
+  async unfence(databases?: readonly string[]): Promise<FenceResult[]> {
+    if (this.role !== "operational") {
+      throw new MemberError("UNFENCE_REFUSED", `${this.context.self.name} is a mirror: its databases stay read-only`, {
+        hint: "Only the operational member's databases may be written to.",
+      });
+    }
+    return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
+  }
+
+  async verify(databases?: readonly string[]): Promise<VerificationResult[]> {
+    const duties = this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
+    return await inTurn<{ name: string; verify(): Promise<VerificationResult> }, VerificationResult>(
+      duties,
+      async (duty) => {
+        const chain = (await this.context.journal.verifyChain(duty.name)).map((problem) => problem.message);
+        const result = await duty.verify();
+        const problems = [...result.problems, ...chain];
+        return { ...result, ok: problems.length === 0, problems };
+      },
+    );
+  }
+
+  async segments(filter: SegmentFilter): Promise<SegmentView[]> {
+    const { self, store, journal } = this.context;
+    if (filter.database !== undefined && !self.databases.has(filter.database)) throw unknownDatabase(filter.database);
+    const names = filter.database === undefined ? [...self.databases.keys()] : [filter.database];
+    const limit = filter.limit ?? 50;
+    return names.flatMap((name) =>
+      store
+        .segments(name, { order: "newest", limit })
+        .reverse()
+        .map((row) => ({
+          database: name,
+          epoch: row.epoch,
+          kind: row.kind,
+          minTxid: formatTxid(row.minTxid),
+          maxTxid: formatTxid(row.maxTxid),
+          bytes: row.bytes,
+          pages: row.pages,
+          time: new Date(row.timestampMs).toISOString(),
+          preApplyChecksum: formatChecksum(row.preApplyChecksum),
+          postApplyChecksum: formatChecksum(row.postApplyChecksum),
+          path: journal.path(row),
+        })),
+    );
+  }
+
+  async purge({ dryRun = false }: PurgeOptions): Promise<PurgeResult[]> {
+    if (!this.running) await Promise.all([...this.peers.values()].map((peer) => this.#look(peer)));
+    return dryRun ? this.purgeDuty.dryRun() : this.purgeDuty.run();
+  }
+
+  /** Writes a snapshot of a database, if it has changed since the last; what keeps it from being written becomes an event. */
+  async snapshot(name: string): Promise<boolean> {
+    const duty = this.operational.get(name) ?? this.mirrors.get(name);
+    try {
+      const written = (await duty?.snapshot()) ?? null;
+      if (written === null) return false;
+      const { pages, bytes } = written;
+      this.context.event("info", "SNAPSHOT_WRITTEN", name, "a snapshot was written", { pages, bytes });
+      return true;
+    } catch (error) {
+      const { code, message } = errorView(error, this.context.nowMs());
+      this.context.event("warn", "SNAPSHOT_FAILED", name, `no snapshot was written: ${message}`, { error: code });
+      return false;
+    }
+  }
+
+  async sync(options: SyncOptions): Promise<SyncedMember[]> {
+    const { members } = this.context.configuration;
+    const rotated = await this.rotate();
+    const ends = new Map(rotated.map(({ database, position }) => [database, position.split(":")[1] ?? ""]));
+    const behind = [...members.values()].filter(({ name }) => name !== this.context.self.name);
+    return await this.#whileShipping(() =>
+      waitForMembers(
+        {
+          followers: behind.map(({ name }) => name),
+          ends,
+          databasesOf: (name) => {
+            const member = behind.find((other) => other.name === name);
+            return member === undefined ? null : [...member.databases.keys()];
+          },
+          known: (name) => this.ownStatus().followers[name],
+        },
+        options,
+      ),
+    );
+  }
+
+  /** Without a daemon nobody ships: then the shippers run for as long as `wait` does. */
+  async #whileShipping<T>(wait: () => Promise<T>): Promise<T> {
+    if (this.running) return await wait();
+    const stop = new AbortController();
+    const shipping = [...this.shippers.values()].map((shipper) => shipper.run(stop.signal));
+    try {
+      return await wait();
+    } finally {
+      stop.abort();
+      await Promise.all(shipping);
+    }
+  }
+
+  #chosenOperational(databases?: readonly string[]): OperationalDuty[] {
+    if (this.role === "operational") return chosen(this.operational, databases);
+    throw new MemberError("NOT_OPERATIONAL", `${this.context.self.name} is a mirror: it cuts no segments of its own`, {
+      hint: "Run the command with --node and the operational member's name, on that machine.",
+    });
+  }
+}
+
+function chosen<T>(duties: ReadonlyMap<string, T>, names?: readonly string[]): T[] {
+  if (names === undefined) return [...duties.values()];
+  return names.map((name) => {
+    const duty = duties.get(name);
+    if (duty === undefined) throw unknownDatabase(name);
+    return duty;
+  });
+}
+
+function unknownDatabase(name: string): MemberError {
+  return new MemberError("DATABASE_UNKNOWN", `this member has no database ${name}`, {
+    hint: "Its databases are listed under `databases` in the configuration.",
+  });
+}
+
+async function inTurn<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await act(item));
+  return results;
+}
