@@ -1,7 +1,8 @@
 /**
  * An application that commits small transactions and measures each commit. Arguments: database, seconds, commits a second (0
- * for as many as it can). Prints one JSON line: latencies in milliseconds, commits a second.
+ * for as many as it can). Prints one JSON line: latencies in milliseconds, commits a second, the WAL's largest size.
  */
+import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { percentile } from "./statistics.ts";
@@ -12,6 +13,8 @@ export interface WriterFigures {
   readonly p999: number;
   readonly max: number;
   readonly perSecond: number;
+  /** The most that the WAL took, in MiB. */
+  readonly walMiB: number;
 }
 
 const [path = "", seconds = "5", rate = "0"] = process.argv.slice(2);
@@ -33,6 +36,8 @@ for (let i = 0; performance.now() < endMs; i++) {
   latencies.push(performance.now() - beganMs);
 }
 const tookSeconds = (performance.now() - startMs) / 1000;
+// A WAL is restarted, and never made shorter, while it is open: its size at the end is the largest that it had.
+const walMiB = statSync(`${path}-wal`).size / (1024 * 1024);
 database.close();
 
 latencies.sort((a, b) => a - b);
@@ -42,5 +47,6 @@ const figures: WriterFigures = {
   p999: percentile(latencies, 0.999),
   max: latencies.at(-1) ?? Number.NaN,
   perSecond: latencies.length / tookSeconds,
+  walMiB,
 };
 console.log(JSON.stringify(figures));

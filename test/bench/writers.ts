@@ -1,4 +1,7 @@
-/** What the operational daemon costs an application: commit latency and throughput with it and without it, in turn. */
+/**
+ * What the operational daemon costs an application: commit latency, throughput and the size of the WAL with it and without
+ * it, in turn.
+ */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +23,8 @@ const SCENARIOS = [
   { name: "1,000 commits a second", rate: 1000 },
   { name: "full speed", rate: 0 },
 ];
-const FIGURES = ["p50", "p99", "p999", "max", "perSecond"] as const;
+const FIGURES = ["p50", "p99", "p999", "max", "perSecond", "walMiB"] as const;
+const UNITS: Partial<Record<keyof WriterFigures, string>> = { perSecond: "commits/s", walMiB: "MiB" };
 const run = promisify(execFile);
 
 export interface WritersOptions {
@@ -56,8 +60,9 @@ export function formatWriters(results: readonly WritersResult[]): string[] {
   return results.flatMap(({ scenario, alone, beside, ratio }) => [
     `writers, ${scenario}`,
     ...FIGURES.map((figure) => {
-      const unit = figure === "perSecond" ? "commits/s" : "ms";
-      const columns = [alone, beside].map((side) => `${formatSpread(side[figure])} ${unit}`.padEnd(36));
+      const columns = [alone, beside].map((side) =>
+        `${formatSpread(side[figure])} ${UNITS[figure] ?? "ms"}`.padEnd(36),
+      );
       return `  ${figure.padEnd(10)} alone ${columns[0]} beside ${columns[1]} ratio ${formatSpread(ratio[figure])}`;
     }),
   ]);
@@ -95,7 +100,14 @@ function createDatabase(path: string): void {
 
 function spreads(runs: readonly WriterFigures[]): Record<keyof WriterFigures, Spread> {
   const of = (figure: keyof WriterFigures) => spreadOf(runs.map((run) => run[figure]));
-  return { p50: of("p50"), p99: of("p99"), p999: of("p999"), max: of("max"), perSecond: of("perSecond") };
+  return {
+    p50: of("p50"),
+    p99: of("p99"),
+    p999: of("p999"),
+    max: of("max"),
+    perSecond: of("perSecond"),
+    walMiB: of("walMiB"),
+  };
 }
 
 function divided(a: WriterFigures, b: WriterFigures): WriterFigures {
@@ -105,5 +117,6 @@ function divided(a: WriterFigures, b: WriterFigures): WriterFigures {
     p999: a.p999 / b.p999,
     max: a.max / b.max,
     perSecond: a.perSecond / b.perSecond,
+    walMiB: a.walMiB / b.walMiB,
   };
 }
