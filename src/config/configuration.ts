@@ -13,6 +13,8 @@ export interface Configuration {
   readonly mirror: string;
   /** The member that is operational at the very first start; later the role lives in the state. */
   readonly operational: string;
+  /** IANA name of the time zone of all cron expressions; null for the machine's. */
+  readonly timeZone: string | null;
   /** By name, in the order of the file. */
   readonly members: ReadonlyMap<string, MemberConfiguration>;
   readonly ssh: SshConfiguration;
@@ -74,7 +76,7 @@ export interface SshConfiguration {
 }
 
 export interface JournalConfiguration {
-  readonly rotate: Rotation;
+  readonly rotate: Schedule;
   /** With `continuous`: the least time between two segments of a database. */
   readonly minIntervalMs: number;
   /** A segment is cut early at this size; one transaction may be larger. */
@@ -89,10 +91,14 @@ export interface JournalConfiguration {
   readonly minFreeBytes: number | null;
   /** Cron expression of the snapshots; null for none. */
   readonly snapshot: string | null;
+  /** When segments go to the followers. */
+  readonly ship: Schedule;
+  /** Cron expression of the verification of every page; null for none. */
+  readonly verify: string | null;
 }
 
-/** When segments are cut: by a cron expression with or without seconds, or whenever the current journal has grown. */
-export type Rotation = { readonly kind: "cron"; readonly expression: string } | { readonly kind: "continuous" };
+/** By a cron expression with or without seconds, or whenever there is something to do. */
+export type Schedule = { readonly kind: "cron"; readonly expression: string } | { readonly kind: "continuous" };
 
 /** The value of `follows` for "whichever member is operational". */
 export const FOLLOWS_OPERATIONAL = "operational";

@@ -12,9 +12,10 @@ import {
   FOLLOWS_OPERATIONAL,
   type JournalConfiguration,
   type ListenConfiguration,
-  type Rotation,
+  type Schedule,
 } from "./configuration.ts";
 import { parseMailbox } from "./mailbox-url.ts";
+import { nearestName } from "./nearest-name.ts";
 import { parseDuration, parseSize } from "./quantities.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -89,7 +90,7 @@ function cronFault(expression: string): string | null {
 
 const cron = parsedText("CRON_INVALID", (text) => cronFault(text) ?? { value: text });
 
-const rotation = parsedText<Rotation>("CRON_INVALID", (text) => {
+const schedule = parsedText<Schedule>("CRON_INVALID", (text) => {
   if (text === "continuous") return { value: { kind: "continuous" } };
   const fault = cronFault(text);
   return fault === null ? { value: { kind: "cron", expression: text } } : `${fault}; or write continuous`;
@@ -101,6 +102,24 @@ const scheduleOrOff = parsedText<string | null>("CRON_INVALID", (text) => {
   const fault = cronFault(text);
   return fault === null ? { value: text } : `${fault}; or write off`;
 });
+
+const timeZone = parsedText("VALUE_INVALID", (text) => {
+  if (isTimeZone(text)) return { value: text };
+  const nearest = nearestName(text, Intl.supportedValuesOf("timeZone"));
+  const meant = nearest === null ? "write UTC or a name such as Europe/Lisbon" : `did you mean ${nearest}?`;
+  return `${JSON.stringify(text)} is not a time zone: ${meant}`;
+});
+
+/** Also names that the list of time zones has under another one, such as UTC; no offsets such as +01:00. */
+function isTimeZone(text: string): boolean {
+  if (!/^[A-Za-z]/.test(text)) return false;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const mailbox = parsedText("MAILBOX_INVALID", (text) => {
   const parsed = parseMailbox(text);
@@ -198,6 +217,7 @@ export function sections(home: string) {
         : "the name of a mirror set is made like a member's: 1 to 32 letters, digits, _ and -",
     ),
     operational: z.string(),
+    timeZone: timeZone.optional(),
     members: z.record(z.string(), z.unknown()),
     ssh: z.unknown().optional(),
     journal: z.unknown().optional(),
@@ -213,7 +233,7 @@ export function sections(home: string) {
 }
 
 const journalShape = {
-  rotate: rotation.default({ kind: "cron", expression: "*/10 * * * * *" }),
+  rotate: schedule.default({ kind: "cron", expression: "*/10 * * * * *" }),
   minInterval: duration({ min: 1, max: 60 * MINUTE_MS, range: "from 1ms to 60m" }).default(50),
   maxSegmentBytes: size({ bytes: MIN_SEGMENT_BYTES, text: "128KiB" }).default(64 * 2 ** 20),
   retention: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(3 * DAY_MS),
@@ -221,6 +241,8 @@ const journalShape = {
   maxBytes: size({ bytes: MIN_JOURNAL_BYTES, text: "16MiB" }).optional(),
   minFree: size({ bytes: 0, text: "0" }).optional(),
   snapshot: scheduleOrOff.default("0 2 * * *"),
+  ship: schedule.default({ kind: "continuous" }),
+  verify: scheduleOrOff.default("0 4 * * 0"),
 };
 
 const journalSchema = z.strictObject(journalShape).transform(

@@ -64,7 +64,7 @@ members:
 
 describe("a correct file", () => {
   test("gets every default", () => {
-    const { ssh, journal, members } = load(PAIR);
+    const { ssh, journal, members, timeZone } = load(PAIR);
     expect(ssh).toEqual({ identity: null, passphraseFile: null, passphraseVariable: null, knownHosts: null });
     expect(journal).toEqual({
       rotate: { kind: "cron", expression: "*/10 * * * * *" },
@@ -75,7 +75,10 @@ describe("a correct file", () => {
       maxBytes: null,
       minFreeBytes: null,
       snapshot: "0 2 * * *",
+      ship: { kind: "continuous" },
+      verify: "0 4 * * 0",
     });
+    expect(timeZone).toBeNull();
     expect(members.get("porto")).toEqual({
       name: "porto",
       mailbox: "file:///m/porto",
@@ -94,10 +97,11 @@ describe("a correct file", () => {
   test("has its units, home directory and variables resolved", () => {
     const configuration = load(`mirror: clinic
 operational: lisbon
+timeZone: Europe/Lisbon
 ssh: { identity: ~/.ssh/id_ed25519 }
 journal:
   { rotate: continuous, minInterval: 1s500ms, maxSegmentBytes: 1GiB, retention: 1w, giveUpAfter: 1.5d,
-    maxBytes: 20GiB, minFree: 0, snapshot: off }
+    maxBytes: 20GiB, minFree: 0, snapshot: off, ship: "0 */5 * * * *", verify: off }
 members:
   lisbon:
     mailbox: sftp://mirror@lisbon.example:2222/srv/after%20image/
@@ -117,7 +121,10 @@ members:
       maxBytes: 21_474_836_480,
       minFreeBytes: 0,
       snapshot: null,
+      ship: { kind: "cron", expression: "0 */5 * * * *" },
+      verify: null,
     });
+    expect(configuration.timeZone).toBe("Europe/Lisbon");
     const lisbon = selectMember(configuration, "lisbon");
     expect(lisbon.directory).toBe("/srv/mailbox");
     expect(lisbon.state).toBe("/home/op/state");
@@ -186,6 +193,7 @@ journal: { retention: 72, rotate: "61 * * * *" }
     expect(faultsOf(`${PAIR}    bakup: {}\n`)[0]?.message).toContain("did you mean backup?");
     expect(faultsOf(`${PAIR}    backup: { directory: /b, kep: 1 }\n`)[0]?.message).toContain("did you mean keep?");
     expect(faultsOf(`${PAIR}journal: { rotat: continuous }\n`)[0]?.message).toContain("did you mean rotate?");
+    expect(faultsOf(`timeZone: Europe/Lisboa\n${PAIR}`)[0]?.message).toContain("did you mean Europe/Lisbon?");
     expect(faultsOf(`${PAIR}ssh: { qqqqqqqqqq: 1 }\n`)[0]?.message).toContain("the keys here are identity");
   });
 
@@ -197,6 +205,8 @@ journal: { retention: 72, rotate: "61 * * * *" }
       `${PAIR}journal: { snapshot: never }\n`,
       "CRON_INVALID 12:22 journal.snapshot",
     ],
+    ["a shipping schedule that is none", `${PAIR}journal: { ship: "* *" }\n`, "CRON_INVALID 12:18 journal.ship"],
+    ["a time zone that is none", `timeZone: "+01:00"\n${PAIR}`, "VALUE_INVALID 1:11 timeZone"],
     ["a journal that holds nothing", `${PAIR}journal: { maxBytes: 1MiB }\n`, "SIZE_INVALID 12:22 journal.maxBytes"],
     ["an unclosed quote", `mirror: "x\n`, "YAML_SYNTAX 2:1 "],
     ["an empty file", "", "TYPE_WRONG 1:1 "],

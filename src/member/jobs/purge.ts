@@ -1,6 +1,6 @@
 /** The purge job: removes from the journal what may go, and has a snapshot made early when that would let go more. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Member } from "../member.ts";
+import { pause } from "../pause.ts";
 
 /** Retention counts in days; a shortage of space asks for more haste, and sets `due`. */
 const INTERVAL_MS = 15_000;
@@ -12,7 +12,7 @@ export async function runPurgeJob(member: Member, stop: AbortSignal): Promise<vo
   while (!stop.aborted) {
     const again = await attempt(member);
     if (again) continue;
-    await delay(SPACING_MS, undefined, { signal: stop }).catch(() => undefined);
+    await pause(SPACING_MS, stop);
     await member.purgeDuty.due.wait(INTERVAL_MS, stop);
   }
 }
