@@ -5,6 +5,7 @@
  * database is; writers are never kept waiting but for the last step of a checkpoint, some milliseconds. The worst
  * outcome is a gap. It changes nothing in the database and, of the file, only what SQLite's own checkpoints write.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type Sqlite from "better-sqlite3";
 import { Baseline } from "./baseline.ts";
 import type { CapturedChange } from "./captured-change.ts";
@@ -18,8 +19,20 @@ import { WalFile } from "./wal-file.ts";
 import { frameOffset, type WalPosition } from "./wal-format.ts";
 import { samePosition } from "./wal-position.ts";
 
-/** How long a checkpoint waits for a writer to commit before it gives up and is tried later. */
-const WRITE_LOCK_TIMEOUT_MS = 100;
+/**
+ * How long the write lock is asked for at a stretch. Against a writer that commits without a pause it is got by asking
+ * often: SQLite's own waiting, with sleeps in between, gets it once in a while only.
+ */
+const WRITE_LOCK_SPIN_MS = 5;
+
+/**
+ * What stands in a checkpoint's way is mostly over in a moment: a commit, or the checkpoint that an application's
+ * connection makes after each of its commits. A busy writer adds hundreds of megabytes to the WAL in a second.
+ */
+const ATTEMPTS = 40;
+/** A read transaction that is not over by then is a long one. */
+const ATTEMPTS_BESIDE_READERS = 5;
+const PAUSE_MS = 2;
 
 /**
  * How a checkpoint ended. "done": all of the WAL is in the database file, and the next writer restarts it. Otherwise the
@@ -37,6 +50,13 @@ interface CheckpointRow {
   readonly log: number;
   /** Frames of them that are in the database file. */
   readonly checkpointed: number;
+}
+
+/** What a checkpoint has copied; `busy`: somebody else is at it. */
+interface FrameCopy {
+  readonly busy: boolean;
+  readonly frames: number;
+  readonly copied: number;
 }
 
 interface Parts {
@@ -88,7 +108,7 @@ export class OperationalDatabase {
       wal.readHeader();
       const pins = PinPair.begin(files, wal, first);
       undo.push(() => pins.close());
-      const control = connect(files.path, WRITE_LOCK_TIMEOUT_MS);
+      const control = connect(files.path, 0);
       undo.push(() => control.close());
       const checkpointer = connect(files.path, 0);
       undo.push(() => checkpointer.close());
@@ -184,11 +204,16 @@ export class OperationalDatabase {
       await cut();
       if (!this.#mayGoOn()) return "behind";
       this.#capture.renewPin();
-      const bulk = this.#copyFrames();
+      const bulk = await this.#copyPatiently();
       if (bulk.busy) return "busy";
       if (bulk.copied < this.#parts.pins.mark.frame) return "readers";
-      await cut();
-      return this.#mayGoOn() ? this.#finishCheckpoint() : "behind";
+      for (let attempt = 1; ; attempt++) {
+        await cut();
+        const outcome = this.#mayGoOn() ? this.#finishCheckpoint() : "behind";
+        const attempts = outcome === "readers" ? ATTEMPTS_BESIDE_READERS : ATTEMPTS;
+        if (outcome === "done" || outcome === "fenced" || attempt >= attempts) return outcome;
+        await delay(PAUSE_MS);
+      }
     } finally {
       if (this.#state === "checkpointing") this.#state = "open";
     }
@@ -231,16 +256,21 @@ export class OperationalDatabase {
   /** @returns null when the lock is held, else why it is not */
   #takeWriteLock(): CheckpointOutcome | null {
     const { files } = this.#parts;
-    try {
-      this.#parts.control.exec("BEGIN IMMEDIATE");
-      return null;
-    } catch (error) {
-      if (isBusy(error)) return "busy";
-      if (!isReadOnly(error)) throw sqliteFault(files.path, "take the write lock", error);
+    const untilMs = performance.now() + WRITE_LOCK_SPIN_MS;
+    for (;;) {
+      try {
+        this.#parts.control.exec("BEGIN IMMEDIATE");
+        return null;
+      } catch (error) {
+        if (isBusy(error) && performance.now() < untilMs) continue;
+        if (isBusy(error)) return "busy";
+        if (!isReadOnly(error)) throw sqliteFault(files.path, "take the write lock", error);
+        break;
+      }
     }
     // A connection that has seen the fence takes BEGIN IMMEDIATE for a read transaction from then on.
     this.#parts.control.close();
-    this.#parts.control = connect(files.path, WRITE_LOCK_TIMEOUT_MS);
+    this.#parts.control = connect(files.path, 0);
     return "fenced";
   }
 
@@ -268,7 +298,18 @@ export class OperationalDatabase {
     }
   }
 
-  #copyFrames(): { busy: boolean; frames: number; copied: number } {
+  /** As {@link #copyFrames}; while somebody else is checkpointing, it waits a little. */
+  async #copyPatiently(): Promise<FrameCopy> {
+    let copy = this.#copyFrames();
+    for (let attempt = 1; copy.busy && attempt < ATTEMPTS; attempt++) {
+      await delay(PAUSE_MS);
+      if (this.#state !== "checkpointing") break;
+      copy = this.#copyFrames();
+    }
+    return copy;
+  }
+
+  #copyFrames(): FrameCopy {
     try {
       // Preparing it makes SQLite read the application's schema; kept, it does so once and not under the write lock.
       this.#checkpoint ??= this.#parts.checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)");

@@ -73,7 +73,7 @@ async function measure(rate: number, seconds: number, how: "alone" | "beside the
   const set = new DemoSet({ root, members: MEMBERS });
   try {
     const path = set.databasePath("lisbon");
-    createDatabase(path);
+    createWritersDatabase(path);
     mkdirSync(set.mailboxPath("porto"), { recursive: true });
     if (how === "beside the daemon") {
       set.startDaemon("lisbon");
@@ -88,7 +88,8 @@ async function measure(rate: number, seconds: number, how: "alone" | "beside the
   }
 }
 
-function createDatabase(path: string): void {
+/** The database that a writer process fills. */
+export function createWritersDatabase(path: string): void {
   const database = new Database(path);
   database.pragma("journal_mode = WAL");
   database.exec("CREATE TABLE entry (id INTEGER PRIMARY KEY, note TEXT, amount INT)");
