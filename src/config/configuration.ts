@@ -4,6 +4,7 @@
  */
 import type { MemberType } from "../status/member-status.ts";
 import { ConfigError } from "./config-error.ts";
+import type { DatabasePattern } from "./database-pattern.ts";
 import { nearestName } from "./nearest-name.ts";
 
 export interface Configuration {
@@ -35,8 +36,10 @@ export interface MemberConfiguration {
   readonly directory: string;
   /** The state directory. */
   readonly state: string;
-  /** Database files by database name, in the order of the file. */
+  /** Database files by database name, in the order of the file, without those that only a pattern names. */
   readonly databases: ReadonlyMap<string, string>;
+  /** In the order of the file; a database belongs to the first one that matches. */
+  readonly databasePatterns: readonly DatabasePattern[];
   /** The member whose journal this one follows: `operational` for whichever is, or a member's name. */
   readonly follows: string;
   readonly type: MemberType;

@@ -2,15 +2,15 @@
 import { dirname, sep } from "node:path";
 import type { Fault } from "./config-error.ts";
 import { FOLLOWS_OPERATIONAL } from "./configuration.ts";
+import { configuredPath, coversNames, type DatabaseSet, isPattern, pathsMeet, textsMeet } from "./database-pattern.ts";
 import type { Mailbox } from "./mailbox-url.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { ParsedMember } from "./schema.ts";
 import type { KeyPath, YamlSource } from "./yaml-source.ts";
 
 /** A member whose own section has no fault. */
-export interface CheckedMember extends Omit<ParsedMember, "databases"> {
+export interface CheckedMember extends Omit<ParsedMember, "databases">, DatabaseSet {
   readonly name: string;
-  readonly databases: ReadonlyMap<string, string>;
 }
 
 interface Checked {
@@ -35,6 +35,7 @@ export function crossChecks(checked: Checked): Fault[] {
     ...hostKeyFaults(checked),
     ...listenFaults(checked),
     ...sharedPlaces(checked),
+    ...sharedPatterns(checked),
     ...exposedPlaces(checked),
     ...databaseSets(checked),
   ];
@@ -121,13 +122,41 @@ function sharedPlaces({ source, members }: Checked): Fault[] {
     const machine = machineOf(mailbox);
     mailboxes.take(`${machine} ${mailbox.path}`, ["members", name, "mailbox"]);
     states.take(`${machine} ${member.state}`, ["members", name, "state"]);
-    // Members that share directories may be on machines of their own, each with the database at the usual place.
-    const owner = mailbox.kind === "file" ? name : machine;
     for (const [database, path] of member.databases) {
-      databases.take(`${owner} ${path}`, ["members", name, "databases", database]);
+      databases.take(`${databaseOwner(member)} ${path}`, ["members", name, "databases", database]);
     }
   }
   return [mailboxes, states, databases].flatMap(({ faults }) => faults);
+}
+
+/** Members that share directories may be on machines of their own, each with the database at the usual place. */
+function databaseOwner({ name, mailbox }: CheckedMember): string {
+  return mailbox.kind === "file" ? name : machineOf(mailbox);
+}
+
+/** What a pattern may find must be no other member's, and no other pattern's. A member's own named databases are not the pattern's. */
+function sharedPatterns({ source, members }: Checked): Fault[] {
+  const faults: Fault[] = [];
+  const patterns: { owner: string; path: string; key: KeyPath }[] = [];
+  for (const member of members) {
+    const owner = databaseOwner(member);
+    for (const { name, path } of member.databasePatterns) {
+      const key = ["members", member.name, "databases", name];
+      const named = members
+        .filter((other) => other !== member && databaseOwner(other) === owner)
+        .flatMap((other) =>
+          [...other.databases].map(([database, file]) => ({
+            owner,
+            path: file,
+            key: ["members", other.name, "databases", database],
+          })),
+        );
+      const holder = [...patterns, ...named].find((other) => other.owner === owner && pathsMeet(other.path, path));
+      if (holder === undefined) patterns.push({ owner, path, key });
+      else faults.push(source.faultAt(key, "DATABASE_PATH_SHARED", `may be the same file as ${holder.key.join(".")}`));
+    }
+  }
+  return faults;
 }
 
 class Places {
@@ -158,15 +187,22 @@ function exposedPlaces({ source, members }: Checked): Fault[] {
   return members.flatMap((member) => {
     const directory = mailboxDirectory(member);
     const places: [KeyPath, string][] = [[["members", member.name, "state"], member.state]];
-    for (const [name, path] of member.databases) {
+    const patterns = member.databasePatterns.map(({ name, path }) => [name, path] as const);
+    for (const [name, path] of [...member.databases, ...patterns]) {
       places.push([["members", member.name, "databases", name], dirname(path)]);
     }
     return places
-      .filter(([, path]) => path === directory || path.startsWith(`${directory}${sep}`))
+      .filter(([, path]) => mayLieIn(path, directory))
       .map(([path]) =>
         source.faultAt(path, "STATE_EXPOSED", `lies in the mailbox ${directory}, where other members write`),
       );
   });
+}
+
+/** @param path may have a `*`. */
+function mayLieIn(path: string, directory: string): boolean {
+  const depth = directory.split(sep).length;
+  return directory === sep || pathsMeet(path.split(sep).slice(0, depth).join(sep), directory);
 }
 
 function databaseSets(checked: Checked): Fault[] {
@@ -175,21 +211,32 @@ function databaseSets(checked: Checked): Fault[] {
   return members.flatMap((member) => {
     const upstream = members.find(({ name }) => name === member.follows) ?? operational;
     if (upstream === undefined || upstream === member) return [];
-    const known = [...upstream.databases.keys()];
+    const known = keysOf(upstream);
     const faults: Fault[] = [];
-    for (const database of member.databases.keys()) {
-      if (upstream.databases.has(database)) continue;
+    for (const database of keysOf(member)) {
+      if (known.some((other) => textsMeet(other, database))) continue;
       const path = ["members", member.name, "databases", database];
       const message = `${upstream.name}, which this member follows, has no database ${database}${meant(database, known)}`;
       faults.push(source.faultAtKey(path, "DATABASE_UNKNOWN", message));
     }
-    const missing = [...(operational?.databases.keys() ?? [])].filter((name) => !member.databases.has(name));
+    const missing = operational === undefined ? [] : keysOf(operational).filter((key) => !holdsAll(member, key));
     if (member.type !== "reporting" && missing.length > 0) {
       const message = `lacks ${missing.join(", ")}: only a member of type reporting may have fewer databases`;
       faults.push(source.faultAtKey(["members", member.name, "databases"], "DATABASE_MISSING", message));
     }
     return faults;
   });
+}
+
+/** Names and patterns. */
+function keysOf({ databases, databasePatterns }: CheckedMember): string[] {
+  return [...databases.keys(), ...databasePatterns.map(({ name }) => name)];
+}
+
+/** Whether the member holds the database, or all that the pattern stands for. */
+function holdsAll(member: CheckedMember, key: string): boolean {
+  if (!isPattern(key)) return configuredPath(member, key) !== null;
+  return member.databasePatterns.some(({ name }) => coversNames(name, key));
 }
 
 function unknownMember(name: string, names: readonly string[]): string {

@@ -7,6 +7,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import { ConfigError, type Fault, formatFault } from "./config-error.ts";
 import type { Configuration, MemberConfiguration } from "./configuration.ts";
 import { type CheckedMember, crossChecks, mailboxDirectory } from "./cross-checks.ts";
+import { type DatabaseSet, isPattern, patternFault } from "./database-pattern.ts";
 import { databaseNameFault, memberNameFault, type Sections, sections } from "./schema.ts";
 import { sectionFaults } from "./section-faults.ts";
 import { type Environment, type KeyPath, YamlSource } from "./yaml-source.ts";
@@ -115,17 +116,24 @@ class Loader {
         this.#addIssues(path, parsed.error);
         return [];
       }
-      const databases = new Map(Object.entries(parsed.data.databases));
-      const ok = this.#checkDatabaseNames([...path, "databases"], [...databases.keys()]);
-      return ok ? [{ ...parsed.data, name, databases }] : [];
+      const { databases } = parsed.data;
+      const ok = this.#checkDatabases([...path, "databases"], databases);
+      return ok ? [{ ...parsed.data, name, ...databaseSet(databases) }] : [];
     });
   }
 
-  #checkDatabaseNames(path: KeyPath, names: string[]): boolean {
+  #checkDatabases(path: KeyPath, databases: Readonly<Record<string, string>>): boolean {
     const before = this.#faults.length;
+    const names = Object.keys(databases);
     if (names.length === 0)
       this.#faults.push(this.#source.faultAt(path, "KEY_MISSING", "at least one database is needed"));
-    this.#addNameFaults(path, names, databaseNameFault, "DATABASE_NAME_INVALID", "DATABASE_NAME_DUPLICATE");
+    // Whatever the `*` stands for, the rest must be right.
+    const faultOf = (name: string) => databaseNameFault(name.replace("*", "x"));
+    this.#addNameFaults(path, names, faultOf, "DATABASE_NAME_INVALID", "DATABASE_NAME_DUPLICATE");
+    for (const [name, file] of Object.entries(databases)) {
+      const fault = patternFault({ name, path: file });
+      if (fault !== null) this.#faults.push(this.#source.faultAt([...path, name], "DATABASE_PATTERN_INVALID", fault));
+    }
     return this.#faults.length === before;
   }
 
@@ -167,6 +175,14 @@ class Loader {
   }
 }
 
+function databaseSet(databases: Readonly<Record<string, string>>): DatabaseSet {
+  const entries = Object.entries(databases);
+  return {
+    databases: new Map(entries.filter(([name]) => !isPattern(name))),
+    databasePatterns: entries.filter(([name]) => isPattern(name)).map(([name, path]) => ({ name, path })),
+  };
+}
+
 function memberConfiguration(member: CheckedMember): MemberConfiguration {
   return {
     name: member.name,
@@ -177,6 +193,7 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     directory: mailboxDirectory(member),
     state: member.state,
     databases: member.databases,
+    databasePatterns: member.databasePatterns,
     follows: member.follows,
     type: member.type,
     backup: member.backup ?? null,

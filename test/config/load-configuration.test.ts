@@ -88,6 +88,7 @@ describe("a correct file", () => {
       directory: "/m/porto",
       state: "/s/porto",
       databases: new Map([["patients", "/d/porto.db"]]),
+      databasePatterns: [],
       follows: "operational",
       type: "failover",
       backup: null,
