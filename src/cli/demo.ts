@@ -6,6 +6,7 @@ import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { parseCount } from "./parse-count.ts";
 import type { Register } from "./register.ts";
+import { stopRequest } from "./stop-request.ts";
 
 interface DemoFlags {
   readonly seconds: number;
@@ -19,13 +20,11 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const INTERRUPTED = 130;
 
 async function demo(args: GlobalOptions & DemoFlags, io: CommandIo): Promise<number> {
-  const abort = new AbortController();
-  // They stay registered: a second Ctrl-C must not end the clean-up half-way.
-  for (const signal of STOP_SIGNALS) process.on(signal, () => abort.abort());
+  const signal = stopRequest(STOP_SIGNALS);
   const say = (line: string) => (args.json === true ? io.err(line) : io.out(line));
   try {
     const options = { seconds: args.seconds, ordersPerSecond: args.rate, keep: args.keep === true };
-    const { result, segments, problems } = await runDemo(options, { say, signal: abort.signal });
+    const { result, segments, problems } = await runDemo(options, { say, signal });
     say(`\n${formatResult(result, segments)}\n`);
     for (const problem of problems) io.err(`wrong: ${problem}`);
     say(
@@ -34,7 +33,7 @@ async function demo(args: GlobalOptions & DemoFlags, io: CommandIo): Promise<num
     if (args.json === true) io.out(JSON.stringify(result));
     return result.ok ? EXIT.done : EXIT.failed;
   } catch (error) {
-    if (!abort.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
     io.err("Interrupted: what was started has been stopped and removed.");
     return INTERRUPTED;
   }

@@ -6,18 +6,17 @@ import { createLogger } from "./logger.ts";
 import { openConfiguration } from "./open-configuration.ts";
 import { openMember } from "./open-member.ts";
 import type { Register } from "./register.ts";
+import { stopRequest } from "./stop-request.ts";
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 export async function run(args: GlobalOptions, io: CommandIo): Promise<number> {
   const selection = openConfiguration(args, io);
   const logger = createLogger(io, args.quiet === true ? "warn" : "info");
-  const stop = new AbortController();
-  // They stay registered: a second signal must not end the daemon while it finishes what it has begun.
-  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
+  const stop = stopRequest(STOP_SIGNALS);
   const opened = await openMember(selection, logger);
   try {
-    await opened.run(stop.signal);
+    await opened.run(stop);
   } finally {
     await opened.close();
   }

@@ -23,6 +23,8 @@ export interface MemberResult {
 /** The object that `--json` prints last. */
 export interface DemoResult {
   readonly ok: boolean;
+  /** How every file went from member to member. */
+  readonly transport: "sftp";
   /** How long the set ran with all readers, as asked for. */
   readonly seconds: number;
   /** Transactions that the application committed. */
@@ -84,7 +86,7 @@ export function formatResult(result: DemoResult, segments: number): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
   return [
-    `${count(result.committed)} commits in ${count(segments)} segments`,
+    `${count(result.committed)} commits in ${count(segments)} segments, shipped by SFTP`,
     "",
     line(header),
     line(widths.map((width) => "─".repeat(width))),

@@ -25,6 +25,13 @@ export interface DemoMember {
   readonly follows: string | null;
 }
 
+/** Sections of the configuration that replace the mailboxes in directories. */
+export interface MailboxSections {
+  /** Keys of each member, by name. */
+  readonly members: ReadonlyMap<string, object>;
+  readonly ssh: object;
+}
+
 interface DemoSetOptions {
   /** An empty directory that the set may fill. */
   readonly root: string;
@@ -39,6 +46,7 @@ export class DemoSet {
   readonly members: readonly DemoMember[];
   readonly operational: string;
   readonly mirrors: readonly DemoMember[];
+  readonly #journal: Readonly<Record<string, string | number>>;
   readonly #daemons = new Map<string, ManagedProcess>();
 
   /** Makes the directories and writes the configuration; starts nothing. */
@@ -51,7 +59,13 @@ export class DemoSet {
       for (const directory of ["mailbox", "state", "data"])
         mkdirSync(join(this.root, member, directory), { recursive: true });
     }
-    writeFileSync(this.configPath, stringify(this.#configuration(options.journal ?? { rotate: "continuous" })));
+    this.#journal = options.journal ?? { rotate: "continuous" };
+    this.configure(null);
+  }
+
+  /** Writes the configuration, with these mailboxes or with directories; daemons read it when they start. */
+  configure(mailboxes: MailboxSections | null): void {
+    writeFileSync(this.configPath, stringify(this.#configuration(mailboxes)));
   }
 
   get configPath(): string {
@@ -138,17 +152,18 @@ export class DemoSet {
     }
   }
 
-  #configuration(journal: Readonly<Record<string, string | number>>): object {
+  #configuration(mailboxes: MailboxSections | null): object {
     const members: Record<string, object> = {};
     for (const { member, follows } of this.members) {
       members[member] = {
-        mailbox: pathToFileURL(this.mailboxPath(member)).href,
+        ...(mailboxes?.members.get(member) ?? { mailbox: pathToFileURL(this.mailboxPath(member)).href }),
         ...(follows === null || follows === this.operational ? {} : { follows }),
         state: this.statePath(member),
         databases: { [DATABASE]: this.databasePath(member) },
       };
     }
-    return { mirror: "demo", operational: this.operational, members, journal };
+    const ssh = mailboxes === null ? {} : { ssh: mailboxes.ssh };
+    return { mirror: "demo", operational: this.operational, members, ...ssh, journal: this.#journal };
   }
 }
 

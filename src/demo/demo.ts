@@ -1,6 +1,7 @@
 /**
  * The demonstration: a live database, written by an ordinary application, mirrored to two mirrors and a mirror-mirror,
- * each read and checked all the time. Application, readers and daemons are processes of their own; every figure is measured.
+ * each read and checked all the time. Application, readers and daemons are processes of their own; files go from daemon to
+ * daemon by SFTP; every figure is measured.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,6 +24,7 @@ import {
 import { type DemoMember, DemoSet } from "./demo-set.ts";
 import { type ManagedProcess, ReportingProcess } from "./managed-process.ts";
 import { OrderAudit } from "./order-audit.ts";
+import { startSftpDaemons } from "./sftp-mailboxes.ts";
 import { waitUntil } from "./wait-until.ts";
 
 const MEMBERS: readonly DemoMember[] = [
@@ -106,7 +108,8 @@ class DemoRun implements AsyncDisposable {
     this.#say(`Directory: ${this.#set.root}`);
     await this.#until("the application writes", () => (this.#application.latest?.orders ?? 0) > 0);
     this.#say(`An application writes ${this.#options.ordersPerSecond} orders a second at ${this.#set.operational}.`);
-    for (const { member } of MEMBERS) this.#set.startDaemon(member);
+    await startSftpDaemons(this.#set, (what, condition) => this.#until(what, condition));
+    this.#say("Four daemons serve their mailboxes by SFTP, with keys made for this run and host keys pinned.");
     await Promise.all(this.#set.mirrors.map((mirror) => this.#startReader(mirror)));
   }
 
@@ -164,7 +167,7 @@ class DemoRun implements AsyncDisposable {
     const committed = this.#application.latest?.committed ?? 0;
     const members = this.#set.mirrors.map((mirror) => this.#memberResult(mirror));
     const ok = this.#compared && this.#problems.length === 0;
-    const result = { ok, seconds: this.#options.seconds, committed, members };
+    const result = { ok, transport: "sftp" as const, seconds: this.#options.seconds, committed, members };
     return { result, segments: this.#set.segmentCount(), problems: this.#problems };
   }
 

@@ -37,11 +37,14 @@ export class ManagedProcess {
     });
   }
 
-  /** Starts `command`; standard output and error are appended to the file at `logPath`. */
+  /**
+   * Starts `command`; standard output and error are appended to the file at `logPath`. Nothing is sent over the IPC channel:
+   * a Node program that listens for `disconnect` learns that its owner has ended, also by SIGKILL.
+   */
   static start(name: string, command: string, args: readonly string[], logPath: string): ManagedProcess {
     const log = openSync(logPath, "a");
     try {
-      return new ManagedProcess(name, spawn(command, args, { stdio: ["ignore", log, log] }), logPath);
+      return new ManagedProcess(name, spawn(command, args, { stdio: ["ignore", log, log, "ipc"] }), logPath);
     } finally {
       closeSync(log);
     }

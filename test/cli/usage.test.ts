@@ -124,6 +124,14 @@ describe("an old Node", () => {
     expect(await ended).toMatchObject({ code: 130, stderr: expect.stringContaining("Interrupted") });
   });
 
+  test("that is killed takes what it handed over to with it", async () => {
+    const cwd = temporaryDirectory();
+    const { child, ended } = startAfterimage(["demo", "--seconds", "600"], { cwd, nodeFlags: preload(cwd) });
+    await new Promise((resolve) => child.stdout?.once("data", resolve));
+    child.kill("SIGKILL");
+    expect(await ended).toMatchObject({ signal: "SIGKILL", stderr: expect.stringContaining("Interrupted") });
+  });
+
   test("that has nobody to hand over to says what to install", async () => {
     const cwd = temporaryDirectory();
     const environment = { AFTERIMAGE_HANDED_OVER: "1" };

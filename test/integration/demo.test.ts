@@ -12,6 +12,7 @@ const PROGRAM = fileURLToPath(new URL("../../bin/afterimage", import.meta.url));
 const hex16 = z.string().regex(/^[0-9a-f]{16}$/);
 const resultSchema = z.strictObject({
   ok: z.boolean(),
+  transport: z.literal("sftp"),
   seconds: z.int(),
   committed: z.int(),
   members: z.array(
@@ -97,6 +98,21 @@ test("the demonstration fails and cleans up when one of its daemons dies", async
   expect(readdirSync(temporary)).toEqual([]);
   expect(processesThatUse(temporary)).toEqual([]);
 });
+
+test("killed with SIGKILL, the demonstration leaves no process behind", async () => {
+  const { demo, temporary, output } = startDemo("--seconds", "600", "--rate", "50");
+  await waitUntil(() => output().some((line) => /^ +2 s /.test(line)), { what: "second line", stalledAfterMs: 60_000 });
+  expect(processesThatUse(temporary).length).toBeGreaterThanOrEqual(4 + 3 + 1);
+  demo.kill("SIGKILL");
+  await demo.exited;
+  await waitUntil(() => processesThatUse(temporary).length === 0, { what: "no process", stalledAfterMs: 20_000 });
+  expect(readFileSync(daemonLog(temporary, "porto"), "utf8")).toContain('"msg":"stopped"');
+});
+
+function daemonLog(temporary: string, member: string): string {
+  const [directory = ""] = readdirSync(temporary);
+  return join(temporary, directory, member, "daemon.log");
+}
 
 function daemonPid(directory: string, member: string): number {
   for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
