@@ -73,6 +73,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SEGMENT_EPOCH: EXIT.outOfSync,
 
   FOLLOWER_UNKNOWN: EXIT.usage,
+  SEGMENT_SENDER: EXIT.outOfSync,
   SYNC_TIMEOUT: EXIT.unreachable,
   UNREACHABLE: EXIT.unreachable,
   HOST_UNKNOWN: EXIT.unreachable,

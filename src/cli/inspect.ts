@@ -1,6 +1,7 @@
 /** `afterimage inspect FILE`: what a segment says of itself, after it was verified. */
 import type { Command } from "commander";
 import { HEADER_FLAG_NO_CHECKSUM, isSnapshot, type SegmentHeader } from "../ltx/header.ts";
+import { parseNodeId } from "../ltx/node-id.ts";
 import type { ChecksumHalves } from "../ltx/page-checksum.ts";
 import { formatChecksum, formatTxid } from "../ltx/position.ts";
 import { SegmentDecoder, type SegmentTrailer } from "../ltx/segment-decoder.ts";
@@ -47,6 +48,7 @@ function hex(checksum: ChecksumHalves): string {
 
 /** Times are ISO 8601; TXIDs, checksums and salts are hexadecimal; offsets and sizes are decimal texts, being 64 bits wide. */
 function describe(file: string, bytes: number, header: SegmentHeader, trailer: SegmentTrailer) {
+  const { epoch, originChecksum } = parseNodeId(header.nodeId);
   return {
     file,
     kind: isSnapshot(header) ? "snapshot" : "segment",
@@ -64,8 +66,8 @@ function describe(file: string, bytes: number, header: SegmentHeader, trailer: S
     walOffset: String(header.walOffset),
     walSize: String(header.walSize),
     walSalts: [header.walSalt1, header.walSalt2].map((salt) => salt.toString(16).padStart(8, "0")).join(" "),
-    epoch: Number(header.nodeId >> 32n),
-    memberChecksum: (header.nodeId & 0xffff_ffffn).toString(16).padStart(8, "0"),
+    epoch,
+    originChecksum: originChecksum.toString(16).padStart(8, "0"),
   };
 }
 
@@ -87,7 +89,7 @@ const LABELS: Readonly<Record<keyof ReturnType<typeof describe>, string>> = {
   walSize: "Bytes of the WAL",
   walSalts: "Salts of the WAL",
   epoch: "Epoch",
-  memberChecksum: "CRC-32 of the member's name",
+  originChecksum: "CRC-32 of set/database/member",
 };
 
 function documentLines(document: ReturnType<typeof describe>): string[] {

@@ -89,7 +89,10 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 }
 
 function problemLines({ member, databases, followers, journal }: MemberStatus): string[] {
-  const ofDatabases = Object.entries(databases).flatMap(([name, { error }]) => errorLines(`${member}/${name}`, error));
+  const ofDatabases = Object.entries(databases).flatMap(([name, { error, quarantined }]) => [
+    ...errorLines(`${member}/${name}`, error),
+    ...quarantineLines(`${member}/${name}`, quarantined),
+  ]);
   const ofFollowers = Object.entries(followers).flatMap(([name, { error }]) =>
     errorLines(`${member} -> ${name}`, error),
   );
@@ -110,6 +113,12 @@ function errorLines(where: string, error: ErrorView | null): string[] {
   if (error === null) return [];
   const line = `${where}: error ${error.code}: ${error.message} (since ${error.since})`;
   return error.hint === null ? [line] : [line, `  next: ${error.hint}`];
+}
+
+function quarantineLines(where: string, files: number): string[] {
+  return files === 0
+    ? []
+    : [`${where}: ${files} refused files in quarantine: see the reasons beside them, then remove them`];
 }
 
 export const registerStatus: Register = (program, execute) => {

@@ -19,6 +19,7 @@ import {
 } from "../durable-files.ts";
 import { errnoOf } from "../errno.ts";
 import { sameFileContents } from "../file-contents.ts";
+import { readHeader, type SegmentHeader } from "../ltx/header.ts";
 import type { Txid } from "../ltx/position.ts";
 import { moveFile } from "../move-file.ts";
 import { type ChainProblem, checkChain } from "./chain-check.ts";
@@ -88,6 +89,12 @@ export class Journal {
         hint: "Someone removed it: fetch it from another member, or rebuild the members that still need it.",
       });
     }
+  }
+
+  /** @throws SegmentError when it is damaged, and as {@link open}. */
+  readHeader(ref: SegmentRef): SegmentHeader {
+    using source = this.open(ref);
+    return readHeader(source);
   }
 
   /** {@link adoptAll} of one file. */

@@ -18,6 +18,7 @@
  * | 72     | 8    | nodeId           |
  * | 80     | 20   | reserved, zero   |
  */
+import type { ByteSource } from "./byte-io.ts";
 import { isPageSize } from "./page-size.ts";
 import { CHECKSUM_FLAG, type Checksum, type Txid } from "./position.ts";
 import { SegmentError } from "./segment-error.ts";
@@ -132,6 +133,12 @@ export function decodeHeader(bytes: Uint8Array, path?: string): SegmentHeader {
   };
   validateHeader(header, path);
   return header;
+}
+
+/** {@link decodeHeader} of a whole segment, of which nothing else is read. */
+export function readHeader(source: ByteSource): SegmentHeader {
+  const bytes = new Uint8Array(HEADER_SIZE);
+  return decodeHeader(bytes.subarray(0, source.read(bytes, 0)), source.path);
 }
 
 /** @throws SegmentError SEGMENT_HEADER that names the first field that breaks a rule. */

@@ -1,7 +1,7 @@
 /** Cutting: a run of pages becomes a durable segment (or snapshot) file in the journal. */
-import { crc32 } from "node:zlib";
 import type { SegmentRef, SegmentWriter } from "../journal/journal.ts";
 import { HEADER_FLAG_NO_CHECKSUM, type SegmentHeader } from "../ltx/header.ts";
+import { formatNodeId } from "../ltx/node-id.ts";
 import { type Checksum, NO_CHECKSUM, type Txid } from "../ltx/position.ts";
 import { SegmentEncoder } from "../ltx/segment-encoder.ts";
 import type { Page } from "../sqlite/page-run.ts";
@@ -47,9 +47,9 @@ export interface CutSegment {
   readonly pages: number;
 }
 
-/** LTX NodeID: the epoch in the high 32 bits, the CRC-32 of the member's name in the low. */
-export function nodeId(epoch: number, member: string): bigint {
-  return (BigInt(epoch) << 32n) | BigInt(crc32(member));
+/** The NodeID of what this member commits to a database. */
+function ownNodeId({ configuration, self, epoch }: MemberContext, database: string): bigint {
+  return formatNodeId(epoch, { mirror: configuration.mirror, database, member: self.name });
 }
 
 interface PlannedRun {
@@ -74,7 +74,7 @@ export function planSegment(
     pageCount: run.pageCount,
     preApplyChecksum,
     timestampMs: context.nowMs(),
-    nodeId: nodeId(context.epoch, context.self.name),
+    nodeId: ownNodeId(context, ref.database),
     wal: { offset: BigInt(frameOffset(frame + 1, run.pageSize)), size: 0n, salt1, salt2 },
   };
 }

@@ -5,20 +5,19 @@
  * right, and the received position moves only after the file is durable in its place. A duplicate is dropped, a file
  * that came too early waits, a bad file is moved to `quarantine/` with the reason and is asked for again.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AfterimageError } from "../errors.ts";
-import { FileSource } from "../journal/file-source.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { parseSegmentName, type SegmentRef } from "../journal/segment-name.ts";
-import { isSnapshot, tracksChecksums } from "../ltx/header.ts";
-import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
-import { type SegmentSummary, verifySegmentInSlices } from "../ltx/verify-segment.ts";
-import { moveFile } from "../move-file.ts";
-import { errorView } from "./error-view.ts";
+import { isSnapshot } from "../ltx/header.ts";
+import type { Position, Txid } from "../ltx/position.ts";
+import type { SegmentSummary } from "../ltx/verify-segment.ts";
+import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
+import { Quarantine } from "./quarantine.ts";
 import { inboxDirectory } from "./shipper.ts";
 
 /** Something must be missing this long before it is asked for: files may arrive out of order, and large ones take time. */
@@ -27,24 +26,15 @@ const PATIENCE_MS = 3_000;
 /** Segments whose files and rows are made durable together: a burst costs a few fsyncs instead of a few for each. */
 const GROUP_SEGMENTS = 64;
 
-interface Arrival {
-  readonly name: string;
-  readonly path: string;
-  readonly minTxid: Txid;
-  readonly maxTxid: Txid;
-}
-
-/** A file that may enter the journal, and what the catalogue will say of it. */
-interface Verified {
+/** A file that may enter the journal, and what the catalogue will say of it; the journal ends with it then. */
+interface Verified extends JournalEnd {
   readonly sourcePath: string;
   readonly ref: SegmentRef;
   readonly contents: Omit<SegmentRow, keyof SegmentRef | "addedAtMs">;
-  /** The end of the journal with it. */
-  readonly position: Position;
-  readonly pageSize: number;
 }
 
 export class Inbox {
+  readonly quarantine: Quarantine;
   readonly #context: MemberContext;
   readonly #database: string;
   readonly #directory: string;
@@ -55,6 +45,7 @@ export class Inbox {
   constructor(context: MemberContext, database: string) {
     this.#context = context;
     this.#database = database;
+    this.quarantine = new Quarantine(context, database);
     this.#directory = join(context.self.directory, inboxDirectory(database, context.epoch));
     mkdirSync(this.#directory, { recursive: true });
   }
@@ -94,17 +85,17 @@ export class Inbox {
   async #takeDue(): Promise<{ taken: number; waiting: boolean }> {
     let taken = 0;
     let waiting = false;
-    let end = this.#received();
+    let end = this.#end();
     let group: Verified[] = [];
     for (const arrival of await this.#arrivals()) {
-      if (end !== null && arrival.maxTxid <= end.txid) {
-        rmSync(arrival.path);
-      } else if (isDue(arrival, end)) {
+      if (end.position !== null && arrival.maxTxid <= end.position.txid) {
+        await this.#drop(arrival, end);
+      } else if (isDue(arrival, end.position)) {
         this.#taking = true;
         const verified = await this.#verify(arrival, end);
         if (verified === null) continue;
         group.push(verified);
-        end = verified.position;
+        end = verified;
         taken++;
         if (group.length >= GROUP_SEGMENTS) group = await this.#take(group);
       } else {
@@ -116,7 +107,12 @@ export class Inbox {
   }
 
   #received(): Position | null {
-    return this.#context.store.database(this.#database)?.received ?? null;
+    return this.#end().position;
+  }
+
+  #end(): JournalEnd {
+    const row = this.#context.store.database(this.#database);
+    return { position: row?.received ?? null, pageSize: row?.pageSize ?? null };
   }
 
   /** Files with final names, oldest first; a name that is no segment's goes to quarantine. What is no file stays where it is. */
@@ -128,21 +124,30 @@ export class Inbox {
       const path = join(this.#directory, name);
       const range = parseSegmentName(name);
       if (range !== null) found.push({ name, path, ...range });
-      else await this.#quarantine(path, name, new MemberError("SEGMENT_NAME", `${name} is not a segment's name`));
+      else await this.#refuse(path, name, new MemberError("SEGMENT_NAME", `${name} is not a segment's name`));
     }
     return found.sort((a, b) => Number(a.minTxid - b.minTxid) || Number(a.maxTxid - b.maxTxid));
   }
 
-  /** Everything but its place in the journal: null, and the file in quarantine, when it must not get one. */
-  async #verify(arrival: Arrival, end: Position | null): Promise<Verified | null> {
+  async #drop(arrival: Arrival, end: JournalEnd): Promise<void> {
     try {
-      const summary = await verifyFile(arrival.path);
-      this.#check(arrival, summary, end);
-      return this.#verified(arrival, summary);
+      checkDuplicate(this.#context, this.#database, arrival, end);
+    } catch (error) {
+      if (!(error instanceof AfterimageError)) throw error;
+      await this.#refuse(arrival.path, arrival.name, error);
+      return;
+    }
+    rmSync(arrival.path);
+  }
+
+  /** Everything but its place in the journal: null, and the file in quarantine, when it must not get one. */
+  async #verify(arrival: Arrival, end: JournalEnd): Promise<Verified | null> {
+    try {
+      return this.#verified(arrival, await checkArrival(this.#context, this.#database, arrival, end));
     } catch (error) {
       // What the system could not do says nothing about the file: it is tried again.
       if (!(error instanceof AfterimageError)) throw error;
-      await this.#quarantine(arrival.path, arrival.name, error);
+      await this.#refuse(arrival.path, arrival.name, error);
       return null;
     }
   }
@@ -181,66 +186,13 @@ export class Inbox {
     return [];
   }
 
-  /** The chain: a segment must begin where the journal ends, with the checksum that the journal ends with. */
-  #check(arrival: Arrival, { header }: SegmentSummary, received: Position | null): void {
-    if (header.minTxid !== arrival.minTxid || header.maxTxid !== arrival.maxTxid) {
-      throw new MemberError(
-        "SEGMENT_NAME",
-        `${arrival.name} holds ${formatTxid(header.minTxid)}-${formatTxid(header.maxTxid)}`,
-      );
-    }
-    const madeInEpoch = Number(header.nodeId >> 32n);
-    if (madeInEpoch !== 0 && madeInEpoch !== this.#context.epoch) {
-      throw new MemberError("SEGMENT_EPOCH", `${arrival.name} is of epoch ${madeInEpoch}, not ${this.#context.epoch}`);
-    }
-    const pageSize = this.#context.store.database(this.#database)?.pageSize ?? null;
-    if (pageSize !== null && pageSize !== header.pageSize) {
-      throw new MemberError(
-        "SEGMENT_PAGE_SIZE",
-        `${arrival.name} has pages of ${header.pageSize} bytes, the mirror ${pageSize}`,
-      );
-    }
-    if (isSnapshot(header) || received === null) return;
-    if (header.minTxid <= received.txid) {
-      // Merged by an upstream whose segments had other bounds. It holds the newest image of every page that changed, so it
-      // leads to its end from any state within it; that end is proved by the database checksum when it is integrated.
-      if (tracksChecksums(header)) return;
-      throw new MemberError(
-        "SEGMENT_OVERLAP",
-        `${arrival.name} overlaps what was received up to ${formatTxid(received.txid)}, and has no database checksum`,
-      );
-    }
-    if (header.preApplyChecksum !== 0n && header.preApplyChecksum !== received.checksum) {
-      throw new MemberError(
-        "SEGMENT_CHAIN",
-        `${arrival.name} continues a database with checksum ${formatChecksum(header.preApplyChecksum)}, ` +
-          `this mirror's journal ends with ${formatChecksum(received.checksum)}`,
-      );
-    }
-  }
-
-  async #quarantine(path: string, name: string, error: AfterimageError): Promise<void> {
-    const nowMs = this.#context.nowMs();
-    const directory = join(this.#context.self.state, "quarantine", this.#database);
-    mkdirSync(directory, { recursive: true });
-    const target = join(directory, `${nowMs}-${name}`);
-    await moveFile(path, target);
-    const view = errorView(error, nowMs);
-    writeFileSync(`${target}.reason.json`, `${JSON.stringify({ name, database: this.#database, ...view }, null, 2)}\n`);
-    this.#missingSinceMs ??= nowMs;
-    this.#context.event("error", view.code, this.#database, `${name} is in quarantine: ${view.message}`, {
-      path: target,
-    });
-    this.#context.changed();
+  async #refuse(path: string, name: string, error: AfterimageError): Promise<void> {
+    await this.quarantine.put(path, name, error);
+    this.#missingSinceMs ??= this.#context.nowMs();
   }
 }
 
 /** A snapshot is always due; a segment when it begins at, or before, the first transaction that is missing. */
 function isDue(arrival: Arrival, received: Position | null): boolean {
   return arrival.minTxid === 1n || (received !== null && arrival.minTxid <= received.txid + 1n);
-}
-
-async function verifyFile(path: string): Promise<SegmentSummary> {
-  using source = new FileSource(path);
-  return await verifySegmentInSlices(source);
 }

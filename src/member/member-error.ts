@@ -29,6 +29,10 @@ export class MemberError extends AfterimageError {
   override readonly name = "MemberError";
   readonly code: MemberErrorCode;
 
+  /** Larger than its header allows. */
+  | "SEGMENT_SIZE"
+  /** Made by nobody who commits to this database of this mirror set. */
+  | "SEGMENT_SENDER"
   constructor(code: MemberErrorCode, message: string, details?: ErrorDetails) {
     super(message, details);
     this.code = code;

@@ -161,7 +161,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
       duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
     }
     for (const [name, duty] of this.mirrors) {
-      duties.set(name, { fenced: true, walBytes: duty.walBytes, wants: duty.inbox.wants() });
+      const { walBytes, inbox } = duty;
+      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), quarantined: inbox.quarantine.count });
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();

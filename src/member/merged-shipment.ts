@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import { SegmentWriter } from "../journal/segment-writer.ts";
 import type { Txid } from "../ltx/position.ts";
-import { cutSegment, nodeId, type SegmentContents } from "./cut-segment.ts";
+import { cutSegment, type SegmentContents } from "./cut-segment.ts";
 import type { Batch } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
 import { mergeSegments } from "./merged-segments.ts";
@@ -37,6 +37,8 @@ export async function mergeForShipment(context: MemberContext, outbox: string, b
   const { minTxid } = first;
   const { maxTxid } = last;
   const path = join(outbox, `${database}-${formatSegmentName({ minTxid, maxTxid })}`);
+  // Whose commits they are does not change by merging them.
+  const { nodeId } = context.journal.readHeader(last);
   const sources = batch.rows.map((row) => context.journal.open(row));
   try {
     const { run, verifyEnd } = mergeSegments(sources, last.postApplyChecksum);
@@ -58,7 +60,7 @@ export async function mergeForShipment(context: MemberContext, outbox: string, b
       pageCount: run.pageCount,
       preApplyChecksum: first.preApplyChecksum,
       timestampMs: last.timestampMs,
-      nodeId: nodeId(epoch, context.self.name),
+      nodeId,
       wal: { offset: 0n, size: 0n, salt1: 0, salt2: 0 },
     });
     return { path, database, epoch, minTxid, maxTxid, bytes };

@@ -128,6 +128,7 @@ export class MirrorDuty {
   }
 
   async #beginSnapshot(): Promise<SnapshotSource | null> {
+    const origin = this.#nodeIdAt(integrated.txid);
     if (this.#baseline !== null || this.#row()?.integrated == null) return null;
     const database = await this.#opened();
     const { integrated, integratedTimeMs } = this.#row() ?? {};
@@ -136,7 +137,13 @@ export class MirrorDuty {
     const baseline = database.baseline();
     this.#baseline = baseline;
     const timestampMs = integratedTimeMs ?? this.#context.nowMs();
-    return { baseline, position: integrated, timestampMs, walBytes: () => this.walBytes };
+    return { baseline, position: integrated, timestampMs, ...origin, walBytes: () => this.walBytes };
+  }
+
+  /** Of the member that committed what is integrated: a copy of it is no less that member's. */
+  #nodeIdAt(txid: Txid): { nodeId?: bigint } {
+    const row = this.#context.store.catalogue.endingAt(this.name, txid).at(-1);
+    return row === undefined ? {} : { nodeId: this.#context.journal.readHeader(row).nodeId };
   }
 
   async close(): Promise<void> {

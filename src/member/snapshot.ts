@@ -17,6 +17,8 @@ export interface SnapshotSource {
   readonly position: Position;
   /** When the operational member cut the segment that ends there. */
   readonly timestampMs: number;
+  /** Of whoever committed what is there, when that is not this member. */
+  readonly nodeId?: bigint;
   /** Bytes of the WAL now; null when the database was closed. */
   walBytes(): number | null;
 }
@@ -34,7 +36,8 @@ export async function writeSnapshot(
   const { baseline, position, timestampMs } = source;
   const { space, store, journal } = context;
   const ref = { database, kind: "snapshot" as const, minTxid: 1n as Txid, maxTxid: position.txid };
-  const plan = { ...planSegment(context, ref, baseline, NO_CHECKSUM), timestampMs };
+  const own = planSegment(context, ref, baseline, NO_CHECKSUM);
+  const plan = { ...own, timestampMs, nodeId: source.nodeId ?? own.nodeId };
   const contents = {
     pages: baseline.pages(),
     checksum: (written: Checksum) => provenChecksum(database, written, position),

@@ -21,6 +21,8 @@ export interface DutyFacts {
   readonly walBytes: number | null;
   readonly wants: Txid | null;
 }
+  /** Refused files that are kept. */
+  readonly quarantined?: number;
 
 export interface StatusParts {
   readonly role: MemberRole;
@@ -76,6 +78,7 @@ function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: Status
 function positionView(position: Position | null, timeMs: number | null): PositionView | null {
   if (position === null) return null;
   return {
+    quarantined: facts.quarantined ?? 0,
     epoch: position.epoch,
     txid: formatTxid(position.txid),
     checksum: formatChecksum(position.checksum),
