@@ -59,8 +59,10 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   CONTROL_DENIED: EXIT.refused,
   HOST_KEY_UNKNOWN: EXIT.refused,
   HOST_KEY_CHANGED: EXIT.refused,
+  LEASE_FOREIGN: EXIT.refused,
 
   LOCK_HELD: EXIT.busy,
+  LEASE_HELD: EXIT.busy,
   DATABASE_BUSY: EXIT.busy,
   CONTROL_IN_USE: EXIT.busy,
 
@@ -71,9 +73,10 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SEGMENT_GAP: EXIT.outOfSync,
   SEGMENT_CHAIN: EXIT.outOfSync,
   SEGMENT_EPOCH: EXIT.outOfSync,
+  SEGMENT_SENDER: EXIT.outOfSync,
+  LEASE_EPOCH: EXIT.outOfSync,
 
   FOLLOWER_UNKNOWN: EXIT.usage,
-  SEGMENT_SENDER: EXIT.outOfSync,
   SYNC_TIMEOUT: EXIT.unreachable,
   UNREACHABLE: EXIT.unreachable,
   HOST_UNKNOWN: EXIT.unreachable,

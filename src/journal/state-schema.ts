@@ -96,9 +96,25 @@ const TABLES = `
   ) STRICT;
 `;
 
-/** Snapshots are few among many segments, and are looked for often. An index changes nothing that an older release reads. */
-const INDEXES = `
+/**
+ * What older states lack; none of it changes what an older release reads. Snapshots are few among many segments, and
+ * are looked for often.
+ */
+const ADDITIONS = `
   CREATE INDEX IF NOT EXISTS snapshots ON segments (database, epoch, max_txid) WHERE kind = 'snapshot';
+
+  CREATE TABLE IF NOT EXISTS leases (
+    follower TEXT PRIMARY KEY,
+    sessions TEXT NOT NULL,
+    inode INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS verifications (
+    database TEXT PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    position TEXT NOT NULL,
+    ok INTEGER NOT NULL
+  ) STRICT;
 `;
 
 /**
@@ -111,7 +127,7 @@ export function prepareSchema(database: Database): void {
     database.pragma(`application_id = ${APPLICATION_ID}`);
     database.pragma(`user_version = ${STATE_VERSION}`);
   }
-  database.exec(INDEXES);
+  database.exec(ADDITIONS);
 }
 
 /** Whether the file holds the tables or nothing yet. Throws as {@link prepareSchema} does. */

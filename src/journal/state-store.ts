@@ -19,12 +19,14 @@ import { type DatabaseChange, type DatabaseRow, DatabaseRows } from "./database-
 export type { DatabaseChange, DatabaseRow } from "./database-rows.ts";
 
 import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./event-log.ts";
+import { LeaseLedger } from "./lease-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
 import type { SegmentRef } from "./segment-name.ts";
 import { type Receipt, type Shipment, ShipmentLedger } from "./shipment-ledger.ts";
 import { corrupt } from "./state-decode.ts";
 import { StateError } from "./state-error.ts";
 import { checkSchema, prepareSchema } from "./state-schema.ts";
+import { type Verification, VerificationLedger } from "./verification-ledger.ts";
 
 export interface Identity {
   readonly mirror: string;
@@ -51,6 +53,8 @@ export class StateStore implements Disposable {
   readonly #rows: DatabaseRows;
   readonly #chunks: ChecksumChunks;
   readonly #ledger: ShipmentLedger;
+  readonly #leases: LeaseLedger;
+  readonly #verifications: VerificationLedger;
   readonly #events: EventLog;
 
   private constructor(database: Database) {
@@ -61,6 +65,8 @@ export class StateStore implements Disposable {
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);
     this.#ledger = new ShipmentLedger(database);
+    this.#leases = new LeaseLedger(database);
+    this.#verifications = new VerificationLedger(database);
     this.#events = new EventLog(database);
   }
 
@@ -130,11 +136,12 @@ export class StateStore implements Disposable {
     this.#rows.save(name, change);
   }
 
-  /** Forgets a database's row and page checksums, for a rebuild; its catalogue stays. */
+  /** Forgets a database's row, page checksums and verification, for a rebuild; its catalogue stays. */
   forgetDatabase(name: string): void {
     this.transaction(() => {
       this.#rows.delete(name);
       this.#chunks.of(name).deleteChunksFrom(0);
+      this.#verifications.delete(name);
     });
   }
 
@@ -173,12 +180,30 @@ export class StateStore implements Disposable {
     this.#ledger.save(follower, database, shipment);
   }
 
+  /** The sessions under which this very state may have left its lease in a follower's mailbox. */
+  leaseSessions(follower: string): string[] {
+    return this.#leases.sessions(follower);
+  }
+
+  saveLeaseSessions(follower: string, sessions: readonly string[]): void {
+    this.#leases.save(follower, sessions);
+  }
+
   receipts(): Receipt[] {
     return this.#ledger.receipts();
   }
 
   saveReceipt(receipt: Receipt): void {
     this.#ledger.saveReceipt(receipt);
+  }
+
+  /** When a database was last verified; null when it never was. */
+  verification(database: string): Verification | null {
+    return this.#verifications.get(database);
+  }
+
+  saveVerification(database: string, verification: Verification): void {
+    this.#verifications.save(database, verification);
   }
 
   /** Adds an event and returns its id; only the newest 10,000 are kept. */

@@ -17,10 +17,22 @@ export type MemberErrorCode =
   | "SNAPSHOT_CHECKSUM"
   /** The WAL grew too far while a snapshot was written. */
   | "SNAPSHOT_WAL"
+  /** The WAL grew too far while a database was verified. */
+  | "VERIFICATION_WAL"
+  /** Somebody else ships into the follower's mailbox. */
+  | "LEASE_HELD"
+  /** A later epoch has begun for the follower. */
+  | "LEASE_EPOCH"
+  /** Another mirror set uses the follower's mailbox. */
+  | "LEASE_FOREIGN"
   | "SEGMENT_GAP"
   | "SEGMENT_EPOCH"
   | "SEGMENT_CHAIN"
   | "SEGMENT_NAME"
+  /** Larger than its header allows. */
+  | "SEGMENT_SIZE"
+  /** Made by nobody who commits to this database of this mirror set. */
+  | "SEGMENT_SENDER"
   | "SEGMENT_OVERLAP"
   | "SEGMENT_PAGE_SIZE";
 
@@ -29,10 +41,6 @@ export class MemberError extends AfterimageError {
   override readonly name = "MemberError";
   readonly code: MemberErrorCode;
 
-  /** Larger than its header allows. */
-  | "SEGMENT_SIZE"
-  /** Made by nobody who commits to this database of this mirror set. */
-  | "SEGMENT_SENDER"
   constructor(code: MemberErrorCode, message: string, details?: ErrorDetails) {
     super(message, details);
     this.code = code;

@@ -3,6 +3,7 @@
  *
  * Guarantee: at least once. What was shipped is remembered, but the follower's receipt decides: when it asks for
  * something again, shipping starts over from there. A follower that is away delays nobody else, because every follower has a shipper of its own.
+ * Nothing is put into a mailbox that somebody else writes; see mailbox-lease.ts.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { removeFile } from "../durable-files.ts";
@@ -15,6 +16,7 @@ import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
 import { contiguousBatch } from "./integration-batch.ts";
+import { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
@@ -27,6 +29,8 @@ const BEHIND_INTERVAL_MS = 200;
 /** A follower may ask again for something that is on its way; only a wish that lasts this long is taken at its word. */
 const WISH_PATIENCE_MS = 3_000;
 const BACKOFF_MAX_MS = 30_000;
+/** A daemon that stops does not wait longer than this for a mailbox that does not answer. */
+const RELEASE_LIMIT_MS = 2_000;
 /** Segments of one database that are shipped before the next database has its turn. */
 const TURN_SEGMENTS = 500;
 /** So many segments that wait for a follower are merged: one file costs it a few fsyncs, whatever it holds. */
@@ -46,6 +50,7 @@ export class Shipper {
   readonly #databases: readonly string[];
   readonly #progress = new Map<string, Progress>();
   readonly #work = new Signal();
+  readonly #lease: MailboxLease;
   #error: FollowerStatus["error"] = null;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
@@ -56,6 +61,7 @@ export class Shipper {
     this.#peer = peer;
     this.#databases = databases;
     this.#outbox = emptyOutbox(context, peer.member.name);
+    this.#lease = leaseOf(context, peer);
   }
 
   get #store(): StateStore {
@@ -90,6 +96,9 @@ export class Shipper {
       }
     }
     this.#remember();
+    await Promise.race([this.#lease.release(), delay(RELEASE_LIMIT_MS, undefined, { ref: false })]).catch(
+      () => undefined,
+    );
     await this.#peer.disconnect().catch(() => undefined);
   }
 
@@ -121,6 +130,7 @@ export class Shipper {
       for (const database of this.#databases) this.#readReceipt(database);
       this.#remember();
     }
+    if (!this.#lease.isFresh) await this.#lease.hold();
     let more = false;
     for (const database of this.#databases) {
       if (stop.aborted) return false;
@@ -205,7 +215,9 @@ export class Shipper {
   }
 
   async #put(path: string, segment: Parameters<typeof inboxName>[0], stop: AbortSignal): Promise<void> {
-    await this.#peer.transport().put(path, inboxName(segment), { signal: stop });
+    await this.#lease.during(stop, async (signal) => {
+      await this.#peer.transport().put(path, inboxName(segment), { signal });
+    });
   }
 
   /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
@@ -225,7 +237,7 @@ export class Shipper {
     const view = error === null ? null : errorView(error, this.#context.nowMs());
     if (view?.code === this.#error?.code) return;
     const follower = this.#peer.member.name;
-    if (view === null) this.#context.event("info", "FOLLOWER_REACHED", null, `${follower} can be reached again`);
+    if (view === null) this.#context.event("info", "FOLLOWER_REACHED", null, `shipping to ${follower} goes on`);
     else this.#context.event("error", view.code, null, `cannot ship to ${follower}: ${view.message}`);
     this.#error = view;
     this.#context.changed();
@@ -269,6 +281,24 @@ export class Shipper {
       databases,
     };
   }
+}
+
+function leaseOf({ configuration, self, epoch, store, event }: MemberContext, peer: Peer): MailboxLease {
+  const follower = peer.member.name;
+  return new MailboxLease({
+    owner: { mirror: configuration.mirror, member: self.name, epoch, instance: store.identity.stateId },
+    follower,
+    mailbox: () => peer.transport(),
+    memory: {
+      load: () => store.leaseSessions(follower),
+      save: (sessions) => store.saveLeaseSessions(follower, sessions),
+    },
+    onTakeover: (from) => {
+      const holder = from === null ? "somebody unknown" : `member ${from.member}`;
+      const message = `this member now writes to ${follower}, where ${holder} did`;
+      event("warn", "LEASE_TAKEN", null, message, { epoch: from?.epoch ?? null });
+    },
+  });
 }
 
 /** Where a segment goes in a follower's mailbox. */
