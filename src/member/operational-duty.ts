@@ -22,7 +22,9 @@ import { untilWritten } from "./until-written.ts";
 
 /** The WAL is handed off and checkpointed when it has grown past SQLite's own default of 1000 frames. */
 const CHECKPOINT_FRAMES = 1000;
-const CHECKPOINT_RETRY_MS = 1_000;
+const CHECKPOINT_RETRY_MS = 250;
+/** A read transaction that stands in the way is a long one. */
+const CHECKPOINT_RETRY_BESIDE_READERS_MS = 1_000;
 const IDENTITY_INTERVAL_MS = 1_000;
 /** After so long without a write the WAL is watched instead of being looked at again and again. */
 const QUIET_AFTER_MS = 1_000;
@@ -294,11 +296,18 @@ export class OperationalDuty {
     const database = this.#opened();
     const nowMs = this.#context.nowMs();
     // A fenced database has no writers, and would not let us take the write lock.
-    if (this.#fenced || database.position.frame < CHECKPOINT_FRAMES || nowMs < this.#checkpointAtMs) return;
+    if (this.#fenced || !this.#mayShortenWal(database) || nowMs < this.#checkpointAtMs) return;
     const outcome = await database.checkpoint(async () => {
       await this.#cutAll();
     });
-    if (outcome !== "done") this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
+    if (outcome === "done") return;
+    this.#checkpointAtMs = nowMs + (outcome === "readers" ? CHECKPOINT_RETRY_BESIDE_READERS_MS : CHECKPOINT_RETRY_MS);
+  }
+
+  /** Enough of the WAL is cut; or what waits to be cut would not fit into one segment, so that there is no sense in waiting on. */
+  #mayShortenWal(database: OperationalDatabase): boolean {
+    const { maxSegmentBytes } = this.#context.configuration.journal;
+    return database.position.frame >= CHECKPOINT_FRAMES || database.walBytes >= maxSegmentBytes;
   }
 
   #opened(): OperationalDatabase {

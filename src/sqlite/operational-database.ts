@@ -23,15 +23,16 @@ import { samePosition } from "./wal-position.ts";
  * How long the write lock is asked for at a stretch. Against a writer that commits without a pause it is got by asking
  * often: SQLite's own waiting, with sleeps in between, gets it once in a while only.
  */
-const WRITE_LOCK_SPIN_MS = 5;
+const WRITE_LOCK_SPIN_MS = 2;
 
 /**
  * What stands in a checkpoint's way is mostly over in a moment: a commit, or the checkpoint that an application's
  * connection makes after each of its commits. A busy writer adds hundreds of megabytes to the WAL in a second.
  */
-const ATTEMPTS = 40;
+const ATTEMPTS = 20;
 /** A read transaction that is not over by then is a long one. */
 const ATTEMPTS_BESIDE_READERS = 5;
+/** After the first attempt; longer by as much after every further one. */
 const PAUSE_MS = 2;
 
 /**
@@ -212,7 +213,7 @@ export class OperationalDatabase {
         const outcome = this.#mayGoOn() ? this.#finishCheckpoint() : "behind";
         const attempts = outcome === "readers" ? ATTEMPTS_BESIDE_READERS : ATTEMPTS;
         if (outcome === "done" || outcome === "fenced" || attempt >= attempts) return outcome;
-        await delay(PAUSE_MS);
+        await delay(PAUSE_MS * attempt);
       }
     } finally {
       if (this.#state === "checkpointing") this.#state = "open";
@@ -302,7 +303,7 @@ export class OperationalDatabase {
   async #copyPatiently(): Promise<FrameCopy> {
     let copy = this.#copyFrames();
     for (let attempt = 1; copy.busy && attempt < ATTEMPTS; attempt++) {
-      await delay(PAUSE_MS);
+      await delay(PAUSE_MS * attempt);
       if (this.#state !== "checkpointing") break;
       copy = this.#copyFrames();
     }
