@@ -128,7 +128,6 @@ export class MirrorDuty {
   }
 
   async #beginSnapshot(): Promise<SnapshotSource | null> {
-    const origin = this.#nodeIdAt(integrated.txid);
     if (this.#baseline !== null || this.#row()?.integrated == null) return null;
     const database = await this.#opened();
     const { integrated, integratedTimeMs } = this.#row() ?? {};
@@ -137,6 +136,7 @@ export class MirrorDuty {
     const baseline = database.baseline();
     this.#baseline = baseline;
     const timestampMs = integratedTimeMs ?? this.#context.nowMs();
+    const origin = this.#nodeIdAt(integrated.txid);
     return { baseline, position: integrated, timestampMs, ...origin, walBytes: () => this.walBytes };
   }
 

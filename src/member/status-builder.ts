@@ -20,9 +20,9 @@ export interface DutyFacts {
   readonly fenced: boolean;
   readonly walBytes: number | null;
   readonly wants: Txid | null;
-}
   /** Refused files that are kept. */
   readonly quarantined?: number;
+}
 
 export interface StatusParts {
   readonly role: MemberRole;
@@ -71,6 +71,7 @@ function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: Status
     pageCount: row?.pageCount ?? null,
     walBytes: facts.walBytes,
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
+    quarantined: facts.quarantined ?? 0,
     error: row?.error ?? null,
   };
 }
@@ -78,7 +79,6 @@ function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: Status
 function positionView(position: Position | null, timeMs: number | null): PositionView | null {
   if (position === null) return null;
   return {
-    quarantined: facts.quarantined ?? 0,
     epoch: position.epoch,
     txid: formatTxid(position.txid),
     checksum: formatChecksum(position.checksum),
