@@ -5,6 +5,7 @@ import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { registerConfigCheck } from "./config-check.ts";
 import { registerDemo } from "./demo.ts";
+import { registerDoctor } from "./doctor.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { registerFence } from "./fence.ts";
 import { registerInit } from "./init.ts";
@@ -16,6 +17,8 @@ import type { Execute, Register } from "./register.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
 import { registerSegments } from "./segments.ts";
+import { registerShip } from "./ship.ts";
+import { registerSnapshot } from "./snapshot.ts";
 import { registerStatus } from "./status.ts";
 import { registerSync } from "./sync.ts";
 import { registerUnfence } from "./unfence.ts";
@@ -25,14 +28,17 @@ import { registerVerify } from "./verify.ts";
 const COMMANDS: readonly Register[] = [
   registerInit,
   registerConfigCheck,
+  registerDoctor,
   registerRun,
   registerStatus,
   registerRotate,
+  registerShip,
   registerSync,
   registerIntegrate,
   registerSegments,
   registerInspect,
   registerVerify,
+  registerSnapshot,
   registerPurge,
   registerFence,
   registerUnfence,

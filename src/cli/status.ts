@@ -89,14 +89,21 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 }
 
 function problemLines({ member, databases, followers, journal }: MemberStatus): string[] {
-  const ofDatabases = Object.entries(databases).flatMap(([name, { error, quarantined }]) => [
+  const ofDatabases = Object.entries(databases).flatMap(([name, { error, quarantined, verified }]) => [
     ...errorLines(`${member}/${name}`, error),
     ...quarantineLines(`${member}/${name}`, quarantined),
+    ...verificationLines(`${member}/${name}`, verified),
   ]);
   const ofFollowers = Object.entries(followers).flatMap(([name, { error }]) =>
     errorLines(`${member} -> ${name}`, error),
   );
   return [...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+}
+
+function verificationLines(where: string, verified: DatabaseStatus["verified"]): string[] {
+  if (verified === null || verified.ok) return [];
+  const line = `${where}: error VERIFICATION_FAILED: it was not what its journal says (at ${verified.time})`;
+  return [line, "  next: Run `afterimage verify` on that member: it says what differs."];
 }
 
 function journalLines(member: string, journal: JournalStatus | null): string[] {

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../config/quantities.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
+import { parseNames } from "./parse-names.ts";
 import type { Register } from "./register.ts";
 import { withControl } from "./with-control.ts";
 
@@ -32,7 +33,7 @@ export const registerSync: Register = (program, execute) => {
   program
     .command("sync")
     .description("wait until mirrors have everything that was committed before the call (operational member)")
-    .option("--members <names>", "comma-separated; all members when not given", (text) => text.split(","))
+    .option("--members <names>", "comma-separated; all members when not given", parseNames)
     .option("--timeout <duration>", "give up after this time (5s)", parseTimeout)
     .action((options: { members?: string[]; timeout?: number }, command: Command) =>
       execute(command, (globals, io) => sync({ ...globals, ...options }, io)),

@@ -7,7 +7,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
-import type { MemberControl, PurgeOptions, SegmentFilter, SyncOptions } from "./member-control.ts";
+import type { MemberControl, PurgeOptions, SegmentFilter, ShipOptions, SyncOptions } from "./member-control.ts";
 
 /**
  * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
@@ -70,6 +70,14 @@ class ControlClient implements MemberControl {
 
   purge(options: PurgeOptions) {
     return this.#call("purge", options, controlSchemas.results.purge);
+  }
+
+  snapshot(databases?: readonly string[]) {
+    return this.#call("snapshot", { databases }, controlSchemas.results.snapshot);
+  }
+
+  ship(options: ShipOptions) {
+    return this.#call("ship", options, controlSchemas.results.ship);
   }
 
   sync(options: SyncOptions) {

@@ -21,6 +21,8 @@ const requests = {
   verify: databases,
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
   purge: z.strictObject({ dryRun: z.boolean().optional() }),
+  snapshot: databases,
+  ship: z.strictObject({ members: z.array(z.string()).optional() }),
   sync: z.strictObject({ members: z.array(z.string()).optional(), timeoutMs: z.int().min(0).optional() }),
 };
 
@@ -56,6 +58,16 @@ const results = {
   ),
   purge: z.array(
     z.object({ database: z.string(), removed: z.array(z.string()), removedBytes: z.int(), bytes: z.int() }),
+  ),
+  snapshot: z.array(
+    z.object({ database: z.string(), written: z.object({ pages: z.int(), bytes: z.int() }).nullable() }),
+  ),
+  ship: z.array(
+    z.object({
+      member: z.string(),
+      databases: z.array(z.object({ database: z.string(), shipped: z.string(), end: z.string() })),
+      error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
+    }),
   ),
   sync: z.array(z.object({ member: z.string(), database: z.string(), integrated: z.string().nullable() })),
 } satisfies { [M in keyof MemberControl]: z.ZodType<Awaited<ReturnType<MemberControl[M]>>> };

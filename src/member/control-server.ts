@@ -57,6 +57,8 @@ function createApp(control: MemberControl): FastifyInstance {
     control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),
   );
   post(app, "purge", requests.purge, ({ dryRun = false }) => control.purge({ dryRun }));
+  post(app, "snapshot", requests.snapshot, ({ databases }) => control.snapshot(databases));
+  post(app, "ship", requests.ship, ({ members }) => control.ship(members === undefined ? {} : { members }));
   post(app, "sync", requests.sync, ({ members, timeoutMs }) =>
     control.sync({ ...(members === undefined ? {} : { members }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
   );

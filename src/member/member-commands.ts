@@ -12,6 +12,9 @@ import type {
   RotationResult,
   SegmentFilter,
   SegmentView,
+  ShipOptions,
+  ShippedMember,
+  SnapshotResult,
   SyncedMember,
   SyncOptions,
   VerificationResult,
@@ -23,7 +26,8 @@ import type { Peer } from "./peer.ts";
 import { peerStatus } from "./peer-status.ts";
 import type { PurgeDuty } from "./purge-duty.ts";
 import type { Shipper } from "./shipper.ts";
-import { waitForMembers } from "./sync.ts";
+import { type SyncSource, waitForMembers } from "./sync.ts";
+import { verifyDatabase } from "./verification.ts";
 
 export abstract class MemberCommands implements MemberControl {
   abstract readonly context: MemberContext;
@@ -89,16 +93,7 @@ export abstract class MemberCommands implements MemberControl {
   }
 
   async verify(databases?: readonly string[]): Promise<VerificationResult[]> {
-    const duties = this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
-    return await inTurn<{ name: string; verify(): Promise<VerificationResult> }, VerificationResult>(
-      duties,
-      async (duty) => {
-        const chain = (await this.context.journal.verifyChain(duty.name)).map((problem) => problem.message);
-        const result = await duty.verify();
-        const problems = [...result.problems, ...chain];
-        return { ...result, ok: problems.length === 0, problems };
-      },
-    );
+    return await inTurn(this.#chosenDuties(databases), (duty) => verifyDatabase(this.context, duty));
   }
 
   async segments(filter: SegmentFilter): Promise<SegmentView[]> {
@@ -131,15 +126,16 @@ export abstract class MemberCommands implements MemberControl {
     return dryRun ? this.purgeDuty.dryRun() : this.purgeDuty.run();
   }
 
+  async snapshot(databases?: readonly string[]): Promise<SnapshotResult[]> {
+    return await inTurn(this.#chosenDuties(databases), async ({ name }) => {
+      return { database: name, written: await this.#writeSnapshot(name) };
+    });
+  }
+
   /** Writes a snapshot of a database, if it has changed since the last; what keeps it from being written becomes an event. */
-  async snapshot(name: string): Promise<boolean> {
-    const duty = this.operational.get(name) ?? this.mirrors.get(name);
+  async snapshotOrEvent(name: string): Promise<boolean> {
     try {
-      const written = (await duty?.snapshot()) ?? null;
-      if (written === null) return false;
-      const { pages, bytes } = written;
-      this.context.event("info", "SNAPSHOT_WRITTEN", name, "a snapshot was written", { pages, bytes });
-      return true;
+      return (await this.#writeSnapshot(name)) !== null;
     } catch (error) {
       const { code, message } = errorView(error, this.context.nowMs());
       this.context.event("warn", "SNAPSHOT_FAILED", name, `no snapshot was written: ${message}`, { error: code });
@@ -147,38 +143,65 @@ export abstract class MemberCommands implements MemberControl {
     }
   }
 
+  async #writeSnapshot(name: string): Promise<SnapshotResult["written"]> {
+    const duty = this.operational.get(name) ?? this.mirrors.get(name);
+    const written = (await duty?.snapshot()) ?? null;
+    if (written === null) return null;
+    const { pages, bytes } = written;
+    this.context.event("info", "SNAPSHOT_WRITTEN", name, "a snapshot was written", { pages, bytes });
+    return { pages, bytes };
+  }
+
+  async ship({ members }: ShipOptions): Promise<ShippedMember[]> {
+    const followers = members === undefined ? [...this.shippers.values()] : members.map((name) => this.#follower(name));
+    return await this.#whileShipping(followers, () => Promise.all(followers.map((shipper) => shipper.ship())));
+  }
+
+  #follower(name: string): Shipper {
+    const shipper = this.shippers.get(name);
+    if (shipper !== undefined) return shipper;
+    throw new MemberError("FOLLOWER_UNKNOWN", `${this.context.self.name} does not ship to ${name}`, {
+      hint: `It ships to: ${[...this.shippers.keys()].join(", ") || "nobody"}.`,
+    });
+  }
+
   async sync(options: SyncOptions): Promise<SyncedMember[]> {
     const { members } = this.context.configuration;
     const rotated = await this.rotate();
     const ends = new Map(rotated.map(({ database, position }) => [database, position.split(":")[1] ?? ""]));
     const behind = [...members.values()].filter(({ name }) => name !== this.context.self.name);
-    return await this.#whileShipping(() =>
-      waitForMembers(
-        {
-          followers: behind.map(({ name }) => name),
-          ends,
-          databasesOf: (name) => {
-            const member = behind.find((other) => other.name === name);
-            return member === undefined ? null : [...member.databases.keys()];
-          },
-          known: (name) => this.ownStatus().followers[name],
-        },
-        options,
-      ),
-    );
+    const source: SyncSource = {
+      followers: behind.map(({ name }) => name),
+      ends,
+      databasesOf: (name) => {
+        const member = behind.find((other) => other.name === name);
+        return member === undefined ? null : [...member.databases.keys()];
+      },
+      known: (name) => this.ownStatus().followers[name],
+    };
+    const shippers = [...this.shippers.values()];
+    return await this.#whileShipping(shippers, () => {
+      // Not awaited: who cannot be reached is no reason to wait for longer than was asked.
+      for (const shipper of shippers) void shipper.ship();
+      return waitForMembers(source, options);
+    });
   }
 
   /** Without a daemon nobody ships: then the shippers run for as long as `wait` does. */
-  async #whileShipping<T>(wait: () => Promise<T>): Promise<T> {
+  async #whileShipping<T>(shippers: readonly Shipper[], wait: () => Promise<T>): Promise<T> {
     if (this.running) return await wait();
     const stop = new AbortController();
-    const shipping = [...this.shippers.values()].map((shipper) => shipper.run(stop.signal));
+    const shipping = shippers.map((shipper) => shipper.run(stop.signal));
     try {
       return await wait();
     } finally {
       stop.abort();
       await Promise.all(shipping);
     }
+  }
+
+  #chosenDuties(databases?: readonly string[]): (OperationalDuty | MirrorDuty)[] {
+    return this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
   }
 
   #chosenOperational(databases?: readonly string[]): OperationalDuty[] {

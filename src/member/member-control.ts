@@ -73,6 +73,26 @@ export interface SyncedMember {
   readonly integrated: string | null;
 }
 
+export interface ShipOptions {
+  /** Members to ship to; all that follow this one when not given. */
+  readonly members?: readonly string[];
+}
+
+/** What has been put into a follower's mailbox, and whether that is all there was. */
+export interface ShippedMember {
+  readonly member: string;
+  /** TXIDs, 16 hexadecimal digits: the last that was shipped, and the end of the journal. */
+  readonly databases: readonly { readonly database: string; readonly shipped: string; readonly end: string }[];
+  /** What kept something from being shipped; null when all of it was. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+export interface SnapshotResult {
+  readonly database: string;
+  /** Null when nothing is new since the last snapshot, or one is being written. */
+  readonly written: { readonly pages: number; readonly bytes: number } | null;
+}
+
 export interface PurgeOptions {
   /** Only say what would be removed. */
   readonly dryRun?: boolean;
@@ -96,8 +116,12 @@ export interface MemberControl {
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[]): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;
-  /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
   /** Removes from the journal what may go, as the daemon does by itself now and then. */
   purge(options: PurgeOptions): Promise<PurgeResult[]>;
+  /** Writes a snapshot of each database that has changed since its last one. */
+  snapshot(databases?: readonly string[]): Promise<SnapshotResult[]>;
+  /** Ships everything that the journal holds, whatever the schedule says. A follower that cannot be reached delays no other. */
+  ship(options: ShipOptions): Promise<ShippedMember[]>;
+  /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
   sync(options: SyncOptions): Promise<SyncedMember[]>;
 }

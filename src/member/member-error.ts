@@ -8,6 +8,8 @@ export type MemberErrorCode =
   | "PAGE_SIZE_CHANGED"
   | "FOLLOWER_UNKNOWN"
   | "SYNC_TIMEOUT"
+  /** The daemon was stopped while something waited to be shipped. */
+  | "SHIPPING_STOPPED"
   | "NO_SNAPSHOT"
   /** The journal has reached `journal.maxBytes`, and nothing in it may go. */
   | "SPOOL_FULL"

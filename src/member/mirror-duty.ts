@@ -9,7 +9,6 @@
 import { existsSync } from "node:fs";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
-import type { Baseline } from "../sqlite/baseline.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { parseClosedSignature, parseWalMark, type WalMark } from "../sqlite/wal-mark.ts";
@@ -18,10 +17,11 @@ import { DutyErrors } from "./duty-errors.ts";
 import { Inbox } from "./inbox.ts";
 import { type Batch, intentOf, nextBatch, parseIntent } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
-import type { IntegrationResult, VerificationResult } from "./member-control.ts";
+import type { IntegrationResult } from "./member-control.ts";
 import { mergeSegments } from "./merged-segments.ts";
 import { Serial } from "./serial.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
+import type { VerificationSource } from "./verification.ts";
 
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 500;
@@ -39,8 +39,7 @@ export class MirrorDuty {
   readonly #onStep: (step: MirrorStep) => void;
   readonly #table: PageChecksumTable;
   #database: MirrorDatabase | null = null;
-  /** Of the snapshot that is being written. */
-  #baseline: Baseline | null = null;
+  #snapshotting = false;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param onStep called at every named step of integration; for fault tests. */
@@ -95,21 +94,17 @@ export class MirrorDuty {
     });
   }
 
-  /** Compares every page of the mirror with the checksum table; readers go on meanwhile. */
-  async verify(): Promise<VerificationResult> {
+  /** Begins to verify what is integrated; null when nothing is yet. Throws what keeps it from doing so. */
+  async beginVerification(): Promise<VerificationSource | null> {
     return await this.#serial.run(async () => {
+      if (this.#row()?.integrated == null) return null;
+      const database = await this.#opened();
+      // To open it may have recorded a batch that a crash left behind.
       const position = this.#row()?.integrated ?? null;
-      if (position === null) {
-        return {
-          database: this.name,
-          ok: false,
-          position: null,
-          pages: 0,
-          problems: ["no snapshot has been integrated yet"],
-        };
-      }
-      const { pages, problems } = await (await this.#opened()).verifyPages();
-      return { database: this.name, ok: problems.length === 0, position: formatPosition(position), pages, problems };
+      if (position === null) return null;
+      const baseline = database.baseline();
+      const checksums = this.#table.freeze();
+      return { path: this.#path, baseline, checksums, position, walBytes: () => this.walBytes };
     });
   }
 
@@ -123,20 +118,20 @@ export class MirrorDuty {
     try {
       return await writeSnapshot(this.#context, this.name, source);
     } finally {
-      this.#baseline = null;
+      this.#snapshotting = false;
     }
   }
 
   async #beginSnapshot(): Promise<SnapshotSource | null> {
-    if (this.#baseline !== null || this.#row()?.integrated == null) return null;
+    if (this.#snapshotting || this.#row()?.integrated == null) return null;
     const database = await this.#opened();
     const { integrated, integratedTimeMs } = this.#row() ?? {};
     const newest = this.#context.store.latestSnapshot(this.name, this.#context.epoch);
     if (integrated == null || newest?.maxTxid === integrated.txid) return null;
-    const baseline = database.baseline();
-    this.#baseline = baseline;
-    const timestampMs = integratedTimeMs ?? this.#context.nowMs();
     const origin = this.#nodeIdAt(integrated.txid);
+    const baseline = database.baseline();
+    this.#snapshotting = true;
+    const timestampMs = integratedTimeMs ?? this.#context.nowMs();
     return { baseline, position: integrated, timestampMs, ...origin, walBytes: () => this.walBytes };
   }
 
@@ -257,7 +252,6 @@ export class MirrorDuty {
   async #fail(error: unknown): Promise<void> {
     const database = this.#database;
     this.#database = null;
-    this.#baseline?.close();
     await database?.close();
     this.#context.store.saveDatabase(this.name, { closedSignature: null });
     this.#errors.report(error);
@@ -273,7 +267,6 @@ export class MirrorDuty {
       return;
     }
     this.#database = null;
-    this.#baseline?.close();
     this.#context.store.saveDatabase(this.name, { closedSignature: await database.close() });
   }
 }

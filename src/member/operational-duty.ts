@@ -1,6 +1,5 @@
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition } from "../ltx/position.ts";
-import { comparePages } from "../sqlite/compare-pages.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
 import { fence, isFenced, unfence } from "../sqlite/fence.ts";
 import { OperationalDatabase } from "../sqlite/operational-database.ts";
@@ -12,13 +11,14 @@ import { type CutSegment, PROGRESS_BYTES } from "./cut-segment.ts";
 import { DutyErrors, isShortage } from "./duty-errors.ts";
 import type { Purpose } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
-import type { FenceResult, RotationResult, VerificationResult } from "./member-control.ts";
+import type { FenceResult, RotationResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import { prefetchFirst } from "./prefetch-first.ts";
 import { SegmentCutter } from "./segment-cutter.ts";
 import { Serial } from "./serial.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 import { untilWritten } from "./until-written.ts";
+import type { VerificationSource } from "./verification.ts";
 
 /** The WAL is handed off and checkpointed when it has grown past SQLite's own default of 1000 frames. */
 const CHECKPOINT_FRAMES = 1000;
@@ -140,24 +140,19 @@ export class OperationalDuty {
     });
   }
 
-  /** Compares every page with the checksum table at one position; writers go on meanwhile. */
-  async verify(): Promise<VerificationResult> {
+  /** Begins to verify the database at the end of the journal. Throws what keeps it from doing so. */
+  async beginVerification(): Promise<VerificationSource> {
     return await this.#serial.run(async () => {
       if (this.#database === null) await this.#open();
-      const database = this.#opened();
-      const baseline = database.baseline();
+      const baseline = this.#opened().baseline();
       try {
         await this.#cutAll(baseline.position);
-        const { pages, problems } = await comparePages(this.#table, baseline);
-        return {
-          database: this.name,
-          ok: problems.length === 0,
-          position: formatPosition(this.#cutter.position),
-          pages,
-          problems,
-        };
-      } finally {
+        const { position } = this.#cutter;
+        const walBytes = () => this.#database?.walBytes ?? null;
+        return { path: this.#path, baseline, checksums: this.#table.freeze(), position, walBytes };
+      } catch (error) {
         baseline.close();
+        throw error;
       }
     });
   }

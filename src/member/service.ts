@@ -10,7 +10,9 @@ import { publishStatus, runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
 import { runRotateJob } from "./jobs/rotate.ts";
+import { runShipJob } from "./jobs/ship.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
+import { runVerifyJob } from "./jobs/verify.ts";
 import { serveMailbox } from "./mailbox-endpoint.ts";
 import type { Member } from "./member.ts";
 import { pause } from "./pause.ts";
@@ -45,11 +47,16 @@ function stopAll(halt: AbortController, error: unknown): void {
 }
 
 function jobs(member: Member, stop: AbortSignal): Promise<void>[] {
-  return [runHeartbeatJob(member, stop), runPurgeJob(member, stop), runSnapshotJob(member, stop)];
+  return [
+    runHeartbeatJob(member, stop),
+    runPurgeJob(member, stop),
+    runSnapshotJob(member, stop),
+    runVerifyJob(member, stop),
+  ];
 }
 
 function peerLoops(member: Member, stop: AbortSignal): Promise<void>[] {
-  const shipping = [...member.shippers.values()].map((shipper) => shipper.run(stop));
+  const shipping = [...member.shippers.values()].map((shipper) => runShipJob(member.context, shipper, stop));
   // Followers are observed by their shippers; of all other members only the upstream matters to this one.
   const { upstream } = member;
   return upstream === null ? shipping : [...shipping, observe(member, upstream, stop)];

@@ -11,15 +11,18 @@ import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatEpoch, formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
-import { formatTxid, parseTxid, type Txid } from "../ltx/position.ts";
+import { formatTxid, NO_TXID, parseTxid, type Txid } from "../ltx/position.ts";
 import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
 import { contiguousBatch } from "./integration-batch.ts";
 import { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
+import type { ShippedMember } from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
+import { type Outcome, ShipmentOrders } from "./shipment-orders.ts";
 import { Signal } from "./signal.ts";
 
 /** How often a follower's receipt is read while nothing else happens. */
@@ -50,6 +53,9 @@ export class Shipper {
   readonly #databases: readonly string[];
   readonly #progress = new Map<string, Progress>();
   readonly #work = new Signal();
+  readonly #orders: ShipmentOrders;
+  /** Ends the wait after a failure. */
+  #backoff: Signal | null = null;
   readonly #lease: MailboxLease;
   #error: FollowerStatus["error"] = null;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
@@ -61,6 +67,8 @@ export class Shipper {
     this.#peer = peer;
     this.#databases = databases;
     this.#outbox = emptyOutbox(context, peer.member.name);
+    const { ship } = context.configuration.journal;
+    this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
     this.#lease = leaseOf(context, peer);
   }
 
@@ -77,24 +85,57 @@ export class Shipper {
     this.#work.set();
   }
 
+  /** The ends of the journals. */
+  #ends(): Map<string, Txid> {
+    return new Map(this.#databases.map((name) => [name, this.#store.database(name)?.received?.txid ?? NO_TXID]));
+  }
+
+  #shipped(): Map<string, Txid> {
+    return new Map(this.#databases.map((name) => [name, this.#progressOf(name).shipped]));
+  }
+
+  /**
+   * Ships everything that the journal holds now, whatever the schedule says and however long the last failure asks to wait;
+   * resolves once it is done or has failed. What has failed is tried again by itself. Only while {@link run} runs.
+   */
+  async ship(): Promise<ShippedMember> {
+    const ordered = this.#orders.order();
+    this.#work.set();
+    this.#backoff?.set();
+    const outcome = await ordered;
+    const ends = this.#ends();
+    const databases = [...this.#shipped()].map(([database, shipped]) => ({
+      database,
+      shipped: formatTxid(shipped),
+      end: formatTxid(ends.get(database) ?? NO_TXID),
+    }));
+    return { member: this.#peer.member.name, databases, error: outcomeError(outcome, this.#context.nowMs()) };
+  }
+
   /** Ships until `stop` is aborted; errors are reported in {@link view} and answered by waiting longer, 30 s at most. */
   async run(stop: AbortSignal): Promise<void> {
     let failures = 0;
+    this.#orders.open();
     while (!stop.aborted) {
+      this.#orders.passBegins();
       try {
         const more = await this.#round(stop);
         failures = 0;
         this.#report(null);
-        if (!more) await this.#work.wait(this.#receiptIntervalMs(), stop);
+        if (more || stop.aborted) continue;
+        this.#orders.passEnded({ kind: "done" });
+        await this.#work.wait(this.#receiptIntervalMs(), stop);
       } catch (error) {
         if (stop.aborted) break;
         this.#report(error);
+        this.#orders.passEnded({ kind: "failed", error });
         await this.#peer.disconnect().catch(() => undefined);
-        await delay(Math.min(BACKOFF_MAX_MS, 500 * 2 ** failures++), undefined, { signal: stop }).catch(
-          () => undefined,
-        );
+        this.#backoff = new Signal();
+        await this.#backoff.wait(Math.min(BACKOFF_MAX_MS, 500 * 2 ** failures++), stop);
+        this.#backoff = null;
       }
     }
+    this.#orders.close();
     this.#remember();
     await Promise.race([this.#lease.release(), delay(RELEASE_LIMIT_MS, undefined, { ref: false })]).catch(
       () => undefined,
@@ -172,7 +213,9 @@ export class Shipper {
 
   async #shipDatabase(database: string, stop: AbortSignal): Promise<boolean> {
     const progress = this.#progressOf(database);
-    const due = this.#due(database, progress.shipped);
+    const limit = this.#orders.limit(database);
+    if (limit !== null && progress.shipped >= limit) return false;
+    const due = this.#due(database, progress.shipped).filter(({ minTxid }) => limit === null || minTxid <= limit);
     const [first] = due;
     if (first === undefined) return false;
     // What follows a snapshot is for the next pass, which may merge it.
@@ -299,6 +342,15 @@ function leaseOf({ configuration, self, epoch, store, event }: MemberContext, pe
       event("warn", "LEASE_TAKEN", null, message, { epoch: from?.epoch ?? null });
     },
   });
+}
+
+function outcomeError(outcome: Outcome | null, nowMs: number): ShippedMember["error"] {
+  if (outcome?.kind === "done") return null;
+  const stopped = new MemberError("SHIPPING_STOPPED", "nobody ships any more: the daemon is being stopped", {
+    hint: "Run the command again.",
+  });
+  const { code, message, hint } = errorView(outcome?.error ?? stopped, nowMs);
+  return { code, message, hint };
 }
 
 /** Where a segment goes in a follower's mailbox. */

@@ -1,5 +1,6 @@
 /** Puts together what this member says of itself in `status.json`. */
 import type { DatabaseRow } from "../journal/state-store.ts";
+import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import {
   type DatabaseStatus,
@@ -36,7 +37,8 @@ export interface StatusParts {
 export function buildStatus(context: MemberContext, parts: StatusParts): MemberStatus {
   const databases: Record<string, DatabaseStatus> = {};
   for (const [name, facts] of parts.duties) {
-    databases[name] = databaseStatus(context.store.database(name), facts, parts, name);
+    const verified = verificationView(context.store.verification(name));
+    databases[name] = { ...databaseStatus(context.store.database(name), facts, parts, name), verified };
   }
   return {
     version: STATUS_VERSION,
@@ -55,7 +57,12 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
   };
 }
 
-function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: StatusParts, name: string): DatabaseStatus {
+function databaseStatus(
+  row: DatabaseRow | null,
+  facts: DutyFacts,
+  parts: StatusParts,
+  name: string,
+): Omit<DatabaseStatus, "verified"> {
   const received = positionView(row?.received ?? null, row?.receivedTimeMs ?? null);
   const integrated = positionView(row?.integrated ?? null, row?.integratedTimeMs ?? null);
   const announced = parts.upstream?.status?.databases[name]?.operational ?? null;
@@ -74,6 +81,12 @@ function databaseStatus(row: DatabaseRow | null, facts: DutyFacts, parts: Status
     quarantined: facts.quarantined ?? 0,
     error: row?.error ?? null,
   };
+}
+
+function verificationView(verification: Verification | null): DatabaseStatus["verified"] {
+  if (verification === null) return null;
+  const { atMs, position, ok } = verification;
+  return { time: new Date(atMs).toISOString(), ok, txid: formatTxid(position.txid) };
 }
 
 function positionView(position: Position | null, timeMs: number | null): PositionView | null {

@@ -34,6 +34,7 @@ export class AppendSession {
   readonly wal: WalFile;
   readonly appender: WalAppender;
   readonly #pin: Pin;
+  readonly #baselines = new Set<Baseline>();
 
   private constructor(parts: { files: DatabaseFiles; pin: Pin; pageSize: number; options: SessionOptions }) {
     const { files, pin, pageSize, options } = parts;
@@ -77,7 +78,16 @@ export class AppendSession {
     try {
       const state = pin.begin();
       const position = positionOf(state, this.wal);
-      return new Baseline({ files: this.files, wal: this.wal, pin, state, position, onClose: () => {} });
+      const baseline: Baseline = new Baseline({
+        files: this.files,
+        wal: this.wal,
+        pin,
+        state,
+        position,
+        onClose: () => this.#baselines.delete(baseline),
+      });
+      this.#baselines.add(baseline);
+      return baseline;
     } catch (error) {
       pin.close();
       throw error;
@@ -116,6 +126,7 @@ export class AppendSession {
   }
 
   close(): void {
+    for (const baseline of [...this.#baselines]) baseline.close();
     this.#pin.close();
     this.appender.close();
     this.wal.close();

@@ -1,11 +1,12 @@
 /** Proves, or disproves, that a database is what its page-checksum table says. */
 import { pageChecksum } from "../ltx/page-checksum.ts";
-import type { PageChecksumTable } from "./page-checksum-table.ts";
+import type { PageChecksums } from "./page-checksum-table.ts";
 import type { PageRun } from "./page-run.ts";
 import { Turns } from "./turns.ts";
 
 /** So many differing pages are named one by one; more are only counted. */
 const NAMED_PAGES = 20;
+const PAGES_PER_PROGRESS = 1_000;
 
 export interface PageComparison {
   /** Pages that were compared. */
@@ -16,8 +17,15 @@ export interface PageComparison {
   readonly problems: readonly string[];
 }
 
-/** Compares every page of `run`, a whole database, with `table`. Writers and readers go on meanwhile. */
-export async function comparePages(table: PageChecksumTable, run: PageRun): Promise<PageComparison> {
+/**
+ * Compares every page of `run`, a whole database, with `table`. Writers and readers go on meanwhile.
+ * @param onProgress called after every thousand pages; what it throws ends the comparison.
+ */
+export async function comparePages(
+  table: PageChecksums,
+  run: PageRun,
+  onProgress: () => void = () => {},
+): Promise<PageComparison> {
   const problems: string[] = [];
   const found = new Uint32Array(2);
   const expected = new Uint32Array(2);
@@ -35,6 +43,7 @@ export async function comparePages(table: PageChecksumTable, run: PageRun): Prom
       differing++;
       if (differing <= NAMED_PAGES) problems.push(`page ${pgno} differs`);
     }
+    if (pages % PAGES_PER_PROGRESS === 0) onProgress();
     await turns.spent(run.pageSize);
   }
   if (differing > NAMED_PAGES) problems.push(`and ${differing - NAMED_PAGES} more pages differ`);

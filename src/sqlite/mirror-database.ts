@@ -187,7 +187,7 @@ export class MirrorDatabase {
 
   /**
    * The whole database as it is now, in a read transaction of its own, while integration goes on. Between two integrations
-   * only, and closed before this is.
+   * only. Closed with this database, at the latest.
    */
   baseline(): Baseline {
     return this.#session.beginBaseline();

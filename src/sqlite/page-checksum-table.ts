@@ -24,10 +24,19 @@ export interface ChecksumChunkStore {
   deleteChunksFrom(from: number): void;
 }
 
-export class PageChecksumTable {
+/** Gives the checksums of a database's pages. */
+export interface PageChecksums {
+  /** Size of the database in pages. */
+  readonly pageCount: number;
+  /** Reads a page's checksum into `out` as [high, low]; [0, 0] beyond the end. `pgno` is 1-based. */
+  get(pgno: number, out: Uint32Array): void;
+}
+
+export class PageChecksumTable implements PageChecksums {
   readonly #store: ChecksumChunkStore;
   readonly #clean = new Map<number, Uint32Array>();
   readonly #staged = new Map<number, Uint32Array>();
+  readonly #frozen = new Set<FrozenChecksums>();
   #pageCount: number;
   #high: number;
   #low: number;
@@ -45,7 +54,7 @@ export class PageChecksumTable {
     this.#committed = { pageCount, high, low };
   }
 
-  /** Database size in pages, staged changes included. */
+  /** Staged changes included. */
   get pageCount(): number {
     return this.#pageCount;
   }
@@ -55,17 +64,24 @@ export class PageChecksumTable {
     return halvesToChecksum(this.#high | 0x8000_0000, this.#low);
   }
 
-  /** Reads a page's checksum into `out` as [high, low]; [0, 0] beyond the end. `pgno` is 1-based. */
   get(pgno: number, out: Uint32Array): void {
-    const entries = this.#entries((pgno - 1) >>> 10);
-    const at = ((pgno - 1) & (PAGES_PER_CHUNK - 1)) * 2;
-    out[0] = entries?.[at + 1] ?? 0;
-    out[1] = entries?.[at] ?? 0;
+    readEntry(this.#entries(chunkOf(pgno)), pgno, out);
+  }
+
+  /** The table as it is now, whatever becomes of it. Call while nothing is staged, and close it in the end. */
+  freeze(): FrozenChecksums {
+    if (this.#staged.size > 0) throw new RangeError("changes are staged");
+    const frozen: FrozenChecksums = new FrozenChecksums(this.#pageCount, {
+      entries: (chunk) => this.#entries(chunk),
+      onClose: () => this.#frozen.delete(frozen),
+    });
+    this.#frozen.add(frozen);
+    return frozen;
   }
 
   /** Stages a page's checksum, given as halves; the page count grows when `pgno` is beyond it. */
   set(pgno: number, high: number, low: number): void {
-    const entries = this.#stagedEntries((pgno - 1) >>> 10);
+    const entries = this.#stagedEntries(chunkOf(pgno));
     const at = ((pgno - 1) & (PAGES_PER_CHUNK - 1)) * 2;
     this.#high ^= high ^ (entries[at + 1] as number);
     this.#low ^= low ^ (entries[at] as number);
@@ -120,7 +136,9 @@ export class PageChecksumTable {
   #stagedEntries(chunk: number): Uint32Array {
     const staged = this.#staged.get(chunk);
     if (staged !== undefined) return staged;
-    const copy = this.#entries(chunk)?.slice() ?? new Uint32Array(PAGES_PER_CHUNK * 2);
+    const before = this.#entries(chunk);
+    for (const frozen of this.#frozen) frozen.keep(chunk, before);
+    const copy = before?.slice() ?? new Uint32Array(PAGES_PER_CHUNK * 2);
     this.#staged.set(chunk, copy);
     return copy;
   }
@@ -132,4 +150,53 @@ export class PageChecksumTable {
     }
     this.#clean.set(chunk, entries);
   }
+}
+
+interface FrozenSource {
+  entries(chunk: number): Uint32Array | null;
+  onClose(): void;
+}
+
+/**
+ * A table as it was when it was frozen. Pages are read in rising order: what the table changes behind the reader is not
+ * kept, and of the rest 8 KiB for 1024 pages.
+ */
+export class FrozenChecksums implements PageChecksums {
+  readonly pageCount: number;
+  readonly #source: FrozenSource;
+  /** Chunks that the table has changed since. */
+  readonly #kept = new Map<number, Uint32Array | null>();
+  #reading = 0;
+
+  constructor(pageCount: number, source: FrozenSource) {
+    this.pageCount = pageCount;
+    this.#source = source;
+  }
+
+  get(pgno: number, out: Uint32Array): void {
+    const chunk = chunkOf(pgno);
+    for (; this.#reading < chunk; this.#reading++) this.#kept.delete(this.#reading);
+    const kept = this.#kept.get(chunk);
+    readEntry(kept === undefined ? this.#source.entries(chunk) : kept, pgno, out);
+  }
+
+  /** The chunk is about to change. */
+  keep(chunk: number, entries: Uint32Array | null): void {
+    if (chunk >= this.#reading && !this.#kept.has(chunk)) this.#kept.set(chunk, entries);
+  }
+
+  close(): void {
+    this.#kept.clear();
+    this.#source.onClose();
+  }
+}
+
+function chunkOf(pgno: number): number {
+  return (pgno - 1) >>> 10;
+}
+
+function readEntry(entries: Uint32Array | null, pgno: number, out: Uint32Array): void {
+  const at = ((pgno - 1) & (PAGES_PER_CHUNK - 1)) * 2;
+  out[0] = entries?.[at + 1] ?? 0;
+  out[1] = entries?.[at] ?? 0;
 }

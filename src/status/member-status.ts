@@ -61,6 +61,8 @@ const databaseSchema = z.object({
   wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
   /** Files that were refused and are kept in `quarantine/` until somebody has looked. */
   quarantined: z.int().default(0),
+  /** The last verification of every page and of the journal; null when there was none. */
+  verified: z.object({ time: z.iso.datetime(), ok: z.boolean(), txid: hex16 }).nullable().default(null),
   error: errorSchema.nullable(),
 });
 

@@ -8,7 +8,7 @@ function database(txid: string, more: Partial<DatabaseStatus> = {}): DatabaseSta
   const position = { epoch: 3, txid: txid.padStart(16, "0"), checksum: "8".padEnd(16, "0"), time: AT };
   const known = { operational: position, received: position, integrated: position, lagTransactions: 0, lagSeconds: 0 };
   const sizes = { pageSize: 4096, pageCount: 2, walBytes: 0, quarantined: 0 };
-  return { ...known, ...sizes, paused: false, fenced: true, wants: null, error: null, ...more };
+  return { ...known, ...sizes, paused: false, fenced: true, wants: null, verified: null, error: null, ...more };
 }
 
 function member(name: string, follows: string | null, more: Partial<MemberStatus> = {}): MemberStatus {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
-import type { MemberControl, PurgeOptions, SegmentFilter, SyncOptions } from "../../src/member/member-control.ts";
+import type { MemberControl, PurgeOptions, SegmentFilter, ShipOptions, SyncOptions } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -54,6 +54,17 @@ class EchoMember implements MemberControl {
     return [];
   }
 
+  async snapshot(databases?: readonly string[]) {
+    this.asked.push(databases);
+    return [{ database: "shop", written: null }];
+  }
+
+  async ship(options: ShipOptions) {
+    this.asked.push(options);
+    const error = { code: "TIMED_OUT", message: "no answer", hint: null };
+    return [{ member: "porto", databases: [{ database: "shop", shipped: "2", end: "3" }], error }];
+  }
+
   async sync(options: SyncOptions) {
     this.asked.push(options);
     return [{ member: "porto", database: "shop", integrated: null }];
@@ -86,7 +97,19 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
   expect(await control.segments({ database: "shop", limit: 5 })).toEqual([]);
   await control.segments({});
   expect(await control.purge({ dryRun: true })).toMatchObject([{ removed: ["/j/a.ltx"], removedBytes: 7, bytes: 9 }]);
-  expect(member.asked).toEqual([undefined, ["shop", "b c"], { database: "shop", limit: 5 }, {}, { dryRun: true }]);
+  expect(await control.snapshot(["shop"])).toEqual([{ database: "shop", written: null }]);
+  expect(await control.ship({ members: ["porto"] })).toMatchObject([
+    { member: "porto", databases: [{ shipped: "2", end: "3" }], error: { code: "TIMED_OUT" } },
+  ]);
+  expect(member.asked).toEqual([
+    undefined,
+    ["shop", "b c"],
+    { database: "shop", limit: 5 },
+    {},
+    { dryRun: true },
+    ["shop"],
+    { members: ["porto"] },
+  ]);
 });
 
 test("an error arrives with its code, message, hint and path", async () => {

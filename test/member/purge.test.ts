@@ -124,7 +124,7 @@ test("what a member needs stays until it is given up; then it goes on from a sna
     pair.later(2 * HOUR_MS);
     addVisits(application, 20);
     await lisbon.rotate();
-    expect(await lisbon.snapshot(CLINIC)).toBe(true);
+    expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(true);
   }
   pair.later(2 * DAY_MS - 7 * HOUR_MS);
   const [early] = await lisbon.purge({});
@@ -174,7 +174,7 @@ test("a member that is away is still remembered, with its time, after a restart 
   addVisits(application, 5);
   await first.rotate();
   pair.later(2 * HOUR_MS);
-  await first.snapshot(CLINIC);
+  await first.snapshotOrEvent(CLINIC);
   await pair.stop("lisbon");
 
   pair.later(DAY_MS);
@@ -304,8 +304,8 @@ test("a mirror makes snapshots of its own and purges its own journal", async () 
   for (let round = 0; round < 3; round++) {
     addVisits(application, 20);
     await pair.level();
-    expect(await porto.snapshot(CLINIC)).toBe(true);
-    expect(await porto.snapshot(CLINIC)).toBe(false);
+    expect(await porto.snapshotOrEvent(CLINIC)).toBe(true);
+    expect(await porto.snapshotOrEvent(CLINIC)).toBe(false);
     pair.later(2 * HOUR_MS);
   }
   await porto.purge({});

@@ -55,7 +55,7 @@ test("a snapshot under load is the database at its transaction, and segments are
   while (Object.keys(countEntries(path)).length < 2) await duty?.poll({ rotate: true });
 
   let writing = true;
-  const snapshot = lisbon.snapshot(CLINIC).finally(() => {
+  const snapshot = lisbon.snapshotOrEvent(CLINIC).finally(() => {
     writing = false;
   });
   let cut = 0;
@@ -99,7 +99,7 @@ test("the WAL is cut back again once a snapshot is written", async () => {
   const duty = lisbon.operational.get(CLINIC);
   await lisbon.rotate();
   addVisits(application, 3_000);
-  expect(await lisbon.snapshot(CLINIC)).toBe(true);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(true);
   await duty?.poll({ rotate: true });
   addVisits(application, 1);
   await duty?.poll({ rotate: true });
@@ -111,10 +111,10 @@ test("a database that has not changed since its last snapshot gets none", async 
   const root = temporaryDirectory();
   const application = createClinic(databasePath(root, "lisbon"));
   await using lisbon = await openMember(root, "lisbon");
-  expect(await lisbon.snapshot(CLINIC)).toBe(false);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(false);
   addVisits(application, 1);
-  expect(await lisbon.snapshot(CLINIC)).toBe(true);
-  expect(await lisbon.snapshot(CLINIC)).toBe(false);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(true);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(false);
   expect(readdirSync(join(segmentsPath(root, "lisbon"), "9"))).toHaveLength(2);
   application.close();
 });
@@ -136,7 +136,7 @@ test("pages that are not what the journal says become no snapshot", async () => 
     checksum: store.segments(CLINIC, { limit: 1 })[0]?.postApplyChecksum ?? position.checksum,
   };
   store.saveDatabase(CLINIC, { received: other });
-  expect(await lisbon.snapshot(CLINIC)).toBe(false);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(false);
   expect(store.events({}).at(-1)).toMatchObject({ code: "SNAPSHOT_FAILED", data: { error: "SNAPSHOT_CHECKSUM" } });
   expect(readdirSync(join(segmentsPath(root, "lisbon"), "9"))).toHaveLength(1);
   application.close();
@@ -150,12 +150,12 @@ test("a database that is closed while its snapshot is written leaves nothing beh
   await using lisbon = await openMember(root, "lisbon");
   await lisbon.rotate();
   addBallastRow(path);
-  const snapshot = lisbon.snapshot(CLINIC);
+  const snapshot = lisbon.snapshotOrEvent(CLINIC);
   await lisbon.operational.get(CLINIC)?.close();
   expect(await snapshot).toBe(false);
   const directory = join(segmentsPath(root, "lisbon"), "9");
   expect(existsSync(directory) ? readdirSync(directory) : []).toHaveLength(1);
-  expect(await lisbon.snapshot(CLINIC)).toBe(true);
+  expect(await lisbon.snapshotOrEvent(CLINIC)).toBe(true);
   const row = lisbon.context.store.latestSnapshot(CLINIC, lisbon.context.epoch);
   if (row === null) throw new Error("no snapshot");
   using source = new FileSource(lisbon.context.journal.path(row));

@@ -22,7 +22,7 @@ async function attempt(member: Member): Promise<boolean> {
   try {
     member.purgeDuty.run();
     const database = member.purgeDuty.wantsSnapshot();
-    return database !== null && (await member.snapshot(database));
+    return database !== null && (await member.snapshotOrEvent(database));
   } catch (error) {
     member.context.logger.error({ err: error }, "the purge failed; it is tried again");
     return false;

@@ -8,7 +8,7 @@ export async function runSnapshotJob(member: Member, stop: AbortSignal): Promise
   const expression = configuration.journal.snapshot;
   if (expression === null) return;
   const run = async () => {
-    for (const database of self.databases.keys()) if (!stop.aborted) await member.snapshot(database);
+    for (const database of self.databases.keys()) if (!stop.aborted) await member.snapshotOrEvent(database);
   };
   await runScheduledJob(member.context, { name: "snapshot", database: null, expression, run }, stop);
 }
