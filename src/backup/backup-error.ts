@@ -2,6 +2,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import { AfterimageError, type ErrorDetails } from "../errors.ts";
 
 export type BackupErrorCode =
+  | "DATABASE_UNKNOWN"
   /** An integration has the database, for longer than the backup may wait. */
   | "BACKUP_WHILE_INTEGRATING"
   /** Another backup of the database is being made. */

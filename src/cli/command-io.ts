@@ -4,6 +4,8 @@ export interface CommandIo {
   out(line: string): void;
   /** Takes a line for standard error. */
   err(line: string): void;
+  /** Shows a line on a terminal's standard error, in place of the one before; an empty one takes it away. No terminal: nothing. */
+  redraw(line: string): void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
   /** Whether a person reads standard error. */

@@ -1,4 +1,5 @@
 /** What a command's end means to a script. Codes of errors that are not named here mean that it failed. */
+import type { BackupErrorCode } from "../backup/backup-error.ts";
 import type { ConfigErrorCode } from "../config/config-error.ts";
 import { AfterimageError } from "../errors.ts";
 import type { JournalErrorCode } from "../journal/journal-error.ts";
@@ -26,6 +27,7 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 type KnownCode =
+  | BackupErrorCode
   | CliErrorCode
   | ConfigErrorCode
   | ControlErrorCode
@@ -57,6 +59,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   STATE_FOREIGN: EXIT.refused,
   STATE_TOO_NEW: EXIT.refused,
   CONTROL_DENIED: EXIT.refused,
+  BACKUP_REFUSED: EXIT.refused,
   HOST_KEY_UNKNOWN: EXIT.refused,
   HOST_KEY_CHANGED: EXIT.refused,
   LEASE_FOREIGN: EXIT.refused,
@@ -65,6 +68,9 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   LEASE_HELD: EXIT.busy,
   DATABASE_BUSY: EXIT.busy,
   CONTROL_IN_USE: EXIT.busy,
+  BACKUP_RUNNING: EXIT.busy,
+  BACKUP_WHILE_INTEGRATING: EXIT.busy,
+  INTEGRATION_WHILE_BACKUP: EXIT.busy,
 
   MIRROR_INCONSISTENT: EXIT.outOfSync,
   INTEGRATION_CHECKSUM: EXIT.outOfSync,

@@ -10,12 +10,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+const terminal = process.stderr.isTTY === true;
+
 process.exit(
   await runProgram(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`),
     err: (line) => process.stderr.write(`${line}\n`),
     environment: process.env,
     workingDirectory: process.cwd(),
-    terminal: process.stderr.isTTY === true,
+    redraw: (line) => void (terminal && process.stderr.write(`\r\x1b[K${line}`)),
+    terminal,
   }),
 );

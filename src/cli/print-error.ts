@@ -9,7 +9,7 @@ export function printError(error: unknown, io: CommandIo, options: { readonly js
   else for (const line of errorLines(error)) io.err(line);
 }
 
-function errorDocument(error: unknown): object {
+export function errorDocument(error: unknown): object {
   if (!(error instanceof AfterimageError))
     return { code: "INTERNAL", message: messageOf(error), hint: null, path: null };
   const { code, message, hint = null, path = null } = error;

@@ -1,6 +1,7 @@
 /** The command line: which commands there are, the flags that all of them take, and how a command ends. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { programVersion } from "../program-version.ts";
+import { registerBackup } from "./backup.ts";
 import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { registerConfigCheck } from "./config-check.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly Register[] = [
   registerVerify,
   registerSnapshot,
   registerPurge,
+  registerBackup,
   registerFence,
   registerUnfence,
   registerDemo,
@@ -90,10 +92,4 @@ function createProgram(io: CommandIo): Command {
 function usageError(error: CommanderError): CliError {
   const message = error.code === "commander.help" ? "no command was given" : error.message.replace(/^error: /, "");
   return new CliError("USAGE", message, { hint: "see `afterimage --help`, or `afterimage COMMAND --help`" });
-}
-
-function programVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  const { version }: { version: string } = JSON.parse(text);
-  return version;
 }

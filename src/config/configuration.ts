@@ -2,6 +2,7 @@
  * A configuration file that has been read and checked: paths are absolute, `~` and variables are expanded, defaults are
  * filled in, durations are milliseconds and sizes are bytes. docs/CONFIG.md describes every key.
  */
+import { join } from "node:path";
 import type { MemberType } from "../status/member-status.ts";
 import { ConfigError } from "./config-error.ts";
 import type { DatabasePattern } from "./database-pattern.ts";
@@ -62,8 +63,25 @@ export interface BackupConfiguration {
   /** Cron expression; null when backups are only made by command. */
   readonly schedule: string | null;
   readonly directory: string;
-  /** How many backups of each database are kept. */
+  /** So many of the newest backups of each database are kept, whatever their age. */
   readonly keep: number;
+  /** Backups that are younger are kept, however many; null: only `keep` counts. */
+  readonly keepForMs: number | null;
+  /** SQLite's check of every backup: `full` is integrity_check, `quick` is quick_check. */
+  readonly check: (typeof BACKUP_CHECKS)[number];
+  /** Whether the schedule goes on while this member is operational. */
+  readonly allowOperational: boolean;
+}
+
+export const BACKUP_CHECKS = ["full", "quick"] as const;
+/** `keep` when it is not given. */
+export const BACKUPS_KEPT = 7;
+
+/** The backups of a member: as configured, or, when nothing is, below its state directory. */
+export function backupConfiguration(member: MemberConfiguration): BackupConfiguration {
+  if (member.backup !== null) return member.backup;
+  const directory = join(member.state, "backups");
+  return { schedule: null, directory, keep: BACKUPS_KEPT, keepForMs: null, check: "full", allowOperational: false };
 }
 
 /** How this member logs in to the others, and how it knows them. */

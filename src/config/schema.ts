@@ -8,6 +8,8 @@ import { z } from "zod";
 import { MEMBER_TYPES } from "../status/member-status.ts";
 import type { FaultCode } from "./config-error.ts";
 import {
+  BACKUP_CHECKS,
+  BACKUPS_KEPT,
   type BackupConfiguration,
   FOLLOWS_OPERATIONAL,
   type JournalConfiguration,
@@ -167,9 +169,21 @@ const port = wholeNumber(z.int().min(0).max(65_535));
 /** The schemas of all sections, for a user whose home directory is `home`. */
 export function sections(home: string) {
   const path = absolutePath(home);
-  const backup = z
-    .strictObject({ schedule: cron.optional(), directory: path, keep: count.default(7) })
-    .transform((value): BackupConfiguration => ({ ...value, schedule: value.schedule ?? null }));
+  const backup = {
+    schedule: cron.optional(),
+    directory: path,
+    keep: count.default(BACKUPS_KEPT),
+    keepFor: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).optional(),
+    check: z.enum(BACKUP_CHECKS).default("full"),
+    allowOperational: z.boolean().default(false),
+  };
+  const backupSchema = z.strictObject(backup).transform(
+    ({ schedule = null, keepFor = null, ...same }): BackupConfiguration => ({
+      ...same,
+      schedule,
+      keepForMs: keepFor,
+    }),
+  );
   const listen = {
     address: z.string().min(1).default("0.0.0.0"),
     port: port.default(LISTEN_PORT),
@@ -194,7 +208,7 @@ export function sections(home: string) {
     databases: z.record(z.string(), path),
     follows: z.string().default(FOLLOWS_OPERATIONAL),
     type: z.enum(MEMBER_TYPES).default("failover"),
-    backup: backup.optional(),
+    backup: backupSchema.optional(),
   };
   const ssh = {
     identity: path.optional(),
@@ -225,7 +239,7 @@ export function sections(home: string) {
   return {
     top: section(z.strictObject(top), top),
     member: section(z.strictObject(member), member),
-    backup: { keys: ["schedule", "directory", "keep"] },
+    backup: { keys: Object.keys(backup) },
     listen: { keys: Object.keys(listen) },
     ssh: section(sshSchema, ssh),
     journal: section(journalSchema, journalShape),

@@ -110,7 +110,7 @@ members:
     directory: \${ROOT}/mailbox/
     state: ~/state
     databases: { patients: "\${ROOT}/\${TRICKY}.db", prices: "/d/$\${ROOT}.db" }
-    backup: { directory: /b, schedule: "0 3 * * *", keep: "\${KEEP}" }
+    backup: { directory: /b, schedule: "0 3 * * *", keep: "\${KEEP}", keepFor: 30d, check: quick }
 `);
     expect(configuration.ssh.identity).toBe("/home/op/.ssh/id_ed25519");
     expect(configuration.journal).toEqual({
@@ -135,7 +135,14 @@ members:
         ["prices", `/d/$${"{ROOT}"}.db`],
       ]),
     );
-    expect(lisbon.backup).toEqual({ directory: "/b", schedule: "0 3 * * *", keep: 3 });
+    expect(lisbon.backup).toEqual({
+      directory: "/b",
+      schedule: "0 3 * * *",
+      keep: 3,
+      keepForMs: 30 * 86_400_000,
+      check: "quick",
+      allowOperational: false,
+    });
   });
 
   test("lets members that share directories have their databases at the same place", () => {

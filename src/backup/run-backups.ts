@@ -1,0 +1,121 @@
+/** One run of backups on a member: a copy of its own state, then its databases one after the other. */
+import { join } from "node:path";
+import SqliteDatabase from "better-sqlite3";
+import { backupConfiguration, type Configuration, type MemberConfiguration } from "../config/configuration.ts";
+import { configuredPath } from "../config/database-pattern.ts";
+import { AfterimageError } from "../errors.ts";
+import { StateStore } from "../journal/state-store.ts";
+import { programVersion } from "../program-version.ts";
+import { BackupError } from "./backup-error.ts";
+import { type BackupProgress, type BackupRun, type MadeBackup, makeBackup } from "./make-backup.ts";
+import type { CheckKind } from "./sqlite-check.ts";
+import { copyState, type StateCopy } from "./state-copy.ts";
+
+export interface BackupOptions {
+  readonly configuration: Configuration;
+  readonly self: MemberConfiguration;
+  /** Empty for all that the member has. */
+  readonly databases: readonly string[];
+  /** How long to wait for an integration, or another backup; null: as long as it takes; absent: not at all. */
+  readonly waitMs?: number | null | undefined;
+  /** A backup of an operational member disturbs its application and has no position, so it must be asked for. */
+  readonly allowOperational: boolean;
+  /** Replaces the configured check. */
+  readonly check?: CheckKind | undefined;
+  readonly signal: AbortSignal;
+  onProgress(progress: BackupProgress): void;
+  readonly nowMs?: () => number;
+}
+
+export interface FailedBackup {
+  readonly database: string;
+  readonly error: AfterimageError;
+}
+
+export interface BackupReport {
+  readonly directory: string;
+  readonly state: StateCopy;
+  readonly backups: readonly MadeBackup[];
+  /** A database that fails does not keep the others from being backed up. */
+  readonly failures: readonly FailedBackup[];
+}
+
+/**
+ * @throws BackupError BACKUP_REFUSED, DATABASE_UNKNOWN, what keeps the state from being copied; StateError STATE_MISSING; the
+ * signal's reason.
+ */
+export async function runBackups(options: BackupOptions): Promise<BackupReport> {
+  const { configuration, self, signal, nowMs = Date.now } = options;
+  const statePath = join(self.state, "state.db");
+  using store = StateStore.openReadOnly(statePath);
+  const role = store.role()?.role ?? "mirror";
+  if (role === "operational" && !options.allowOperational) throw refused(self.name);
+  const names = chosenDatabases(store, self, options.databases);
+  const { directory, keep, keepForMs, check } = backupConfiguration(self);
+  const run: BackupRun = {
+    mirror: configuration.mirror,
+    self,
+    role,
+    store,
+    directory,
+    keep: { keep, keepForMs },
+    check: options.check ?? (check === "full" ? "integrity_check" : "quick_check"),
+    waitMs: options.waitMs,
+    versions: { afterimage: programVersion(), sqlite: sqliteVersion() },
+    nowMs,
+    signal,
+    onProgress: options.onProgress,
+  };
+  const sources = {
+    mirror: configuration.mirror,
+    member: self.name,
+    state: statePath,
+    configuration: configuration.path,
+  };
+  const state = copyState(sources, directory, run.keep, nowMs());
+  const backups: MadeBackup[] = [];
+  const failures: FailedBackup[] = [];
+  for (const [name, path] of names) {
+    try {
+      backups.push(await makeBackup(run, name, path));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AfterimageError)) throw error;
+      failures.push({ database: name, error });
+    }
+  }
+  return { directory, state, backups, failures };
+}
+
+/** Names and paths: those that were asked for, or all that the configuration names or the state knows. */
+function chosenDatabases(store: StateStore, self: MemberConfiguration, asked: readonly string[]): Map<string, string> {
+  const names = asked.length > 0 ? asked : new Set([...self.databases.keys(), ...store.databaseNames()]);
+  const chosen = new Map<string, string>();
+  for (const name of names) {
+    const path = configuredPath(self, name);
+    if (path !== null) chosen.set(name, path);
+    else if (asked.length > 0) throw unknown(name);
+  }
+  return chosen;
+}
+
+function sqliteVersion(): string {
+  const database = new SqliteDatabase(":memory:");
+  try {
+    return String(database.prepare("SELECT sqlite_version()").pluck().get());
+  } finally {
+    database.close();
+  }
+}
+
+function refused(member: string): BackupError {
+  return new BackupError("BACKUP_REFUSED", `${member} is operational: backups are made on mirrors`, {
+    hint: "Run it on a mirror. With --allow-operational it is made here, beside the application, whose WAL grows meanwhile.",
+  });
+}
+
+function unknown(name: string): BackupError {
+  return new BackupError("DATABASE_UNKNOWN", `this member has no database ${name}`, {
+    hint: "Its databases are listed under `databases` in the configuration.",
+  });
+}
