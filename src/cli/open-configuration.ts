@@ -17,12 +17,17 @@ export interface Selection {
 
 /** `--config`, else the file in the working directory, else the machine's. @throws ConfigError CONFIG_MISSING. */
 export function configurationPath(args: GlobalOptions, io: CommandIo): string {
-  if (args.config !== undefined) return resolve(io.workingDirectory, args.config);
-  const found = [join(io.workingDirectory, CONFIGURATION_FILE), SYSTEM_FILE].find((path) => existsSync(path));
-  if (found !== undefined) return found;
+  const found = configurationPathOrNull(args, io);
+  if (found !== null) return found;
   throw new ConfigError("CONFIG_MISSING", `there is neither ./${CONFIGURATION_FILE} nor ${SYSTEM_FILE}`, {
     hint: "name a file with --config, or make one with `afterimage init`",
   });
+}
+
+/** As {@link configurationPath}, for commands that can do without: null when none is named and none is there. */
+export function configurationPathOrNull(args: GlobalOptions, io: CommandIo): string | null {
+  if (args.config !== undefined) return resolve(io.workingDirectory, args.config);
+  return [join(io.workingDirectory, CONFIGURATION_FILE), SYSTEM_FILE].find((path) => existsSync(path)) ?? null;
 }
 
 /** @throws ConfigError; CliError NODE_REQUIRED when nothing says which member this machine is. */

@@ -17,12 +17,17 @@ export interface EndpointHostKey {
   readonly path: string;
 }
 
+/** The file of the key: the configured one, or the one in the state directory. */
+export function hostKeyPath(path: string | null, state: string): string {
+  return path ?? join(state, FILE_NAME);
+}
+
 /**
  * Reads the key at `path`; without a path, the one in the state directory, which is made at the first start.
  * @throws EndpointError LISTEN_HOST_KEY.
  */
 export function loadHostKey(path: string | null, state: string): EndpointHostKey {
-  const file = path ?? join(state, FILE_NAME);
+  const file = hostKeyPath(path, state);
   try {
     if (path === null) makeIfMissing(file);
     return { key: readKey(file), path: file };

@@ -16,6 +16,7 @@ import { openForReading } from "../file-contents.ts";
 import { localError } from "./file-system-error.ts";
 import { type Bandwidth, TokenBucket, UNLIMITED } from "./sftp-bandwidth.ts";
 import { sftpError } from "./sftp-error.ts";
+import { missingExtensions } from "./sftp-extensions.ts";
 import { removeStaleParts } from "./sftp-part.ts";
 import { type Place, pathOf, publishBytes, putFile, requireMailbox } from "./sftp-put.ts";
 import { OPEN_READ, SftpSession } from "./sftp-session.ts";
@@ -140,6 +141,12 @@ export class SftpTransport implements Transport {
   async publish(name: string, bytes: Uint8Array): Promise<void> {
     const parts = splitName(name);
     await this.#attempt("publish", name, undefined, (session) => publishBytes(this.#place(session, parts), bytes));
+  }
+
+  /** The extensions of OpenSSH's that are used here and that the server does not have; nothing is changed there. */
+  async missingExtensions(): Promise<string[]> {
+    const { path } = this.#mailbox;
+    return await this.#attempt("ask for", "extensions", undefined, (session) => missingExtensions(session, path));
   }
 
   async close(): Promise<void> {

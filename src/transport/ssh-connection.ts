@@ -169,7 +169,8 @@ function authMethod(identity: Identity, username: string): PublicKeyAuthMethod |
     : { type: "agent", username, agent: identity.socket };
 }
 
-function isKeyTypeMissing(error: unknown): boolean {
+/** Whether the server has no host key of the types that it was asked for. */
+export function isKeyTypeMissing(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof Error && /host key format/.test(error.cause.message);
 }
 
@@ -199,14 +200,24 @@ const HINTS: Partial<Record<TransportErrorCode, string>> = {
 
 function connectError(error: unknown, target: SshTarget, identity: Identity, cause: unknown): TransportError {
   if (cause instanceof TransportError) return cause;
-  const level = error instanceof Error && "level" in error ? error.level : null;
-  const name = nameOf(target);
-  if (level === "client-authentication" || level === "agent") return loginRefused(name, identity, error);
-  const code = level === "client-timeout" ? "TIMED_OUT" : (NETWORK_CODES[errnoOf(error) ?? ""] ?? connectCode(error));
+  const level = levelOf(error);
+  const refused = level === "client-authentication" || level === "agent";
+  return refused ? loginRefused(nameOf(target), identity, error) : cannotConnect(nameOf(target), error);
+}
+
+/** Why there is no connection to `name`, from what the library or the system says. */
+export function cannotConnect(name: string, error: unknown): TransportError {
+  const timedOut = levelOf(error) === "client-timeout";
+  const code = timedOut ? "TIMED_OUT" : (NETWORK_CODES[errnoOf(error) ?? ""] ?? connectCode(error));
   return new TransportError(code, `cannot connect to ${name}: ${messageOf(error)}`, {
     hint: hintOf(code),
     cause: error,
   });
+}
+
+/** The library's word for the part of it that failed. */
+function levelOf(error: unknown): unknown {
+  return error instanceof Error && "level" in error ? error.level : null;
 }
 
 /** Of what has no code: connections that ended too early, and servers that speak another language. */
@@ -230,7 +241,7 @@ function loginRefused(name: string, identity: Identity, cause: unknown): Transpo
 }
 
 function lost(name: string, reason: Error | null): TransportError {
-  const silent = reason !== null && "level" in reason && reason.level === "client-timeout";
+  const silent = levelOf(reason) === "client-timeout";
   const code = silent ? "TIMED_OUT" : "CONNECTION_LOST";
   const text = reason === null ? "the server ended it" : reason.message;
   return new TransportError(code, `the connection to ${name} is gone: ${text}`, { hint: hintOf(code), cause: reason });

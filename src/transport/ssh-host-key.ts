@@ -9,7 +9,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import { knownKeysOf } from "./ssh-known-hosts.ts";
 import { TransportError } from "./transport-error.ts";
 
-type Algorithms = readonly ServerHostKeyAlgorithm[];
+export type Algorithms = readonly ServerHostKeyAlgorithm[];
 
 /** What a server may be asked to show, by the type of the key. SHA-1 signatures are not among them. */
 const ALGORITHMS: Readonly<Record<string, Algorithms>> = {
@@ -19,7 +19,7 @@ const ALGORITHMS: Readonly<Record<string, Algorithms>> = {
   "ecdsa-sha2-nistp521": ["ecdsa-sha2-nistp521"],
   "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256"],
 };
-const ALL_ALGORITHMS = Object.values(ALGORITHMS).flat();
+export const ALL_ALGORITHMS: Algorithms = Object.values(ALGORITHMS).flat();
 
 export interface HostKeyRule {
   /**

@@ -1,0 +1,85 @@
+/** `afterimage doctor`: whether this machine is fit for its part in the mirror set. It changes nothing. */
+import type { Command } from "commander";
+import { ConfigError, formatFault } from "../config/config-error.ts";
+import { type CheckLevel, type CheckResult, failed, failure, ok, worstLevel } from "../doctor/check-result.ts";
+import { AfterimageError } from "../errors.ts";
+import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
+import { EXIT } from "./exit-codes.ts";
+import { openConfiguration, type Selection } from "./open-configuration.ts";
+import type { Register } from "./register.ts";
+import { showHostKey } from "./show-host-key.ts";
+
+interface DoctorFlags {
+  readonly showHostKey?: string;
+  readonly nagios?: boolean;
+}
+
+/** What monitoring plugins end with. */
+const NAGIOS: Readonly<Record<CheckLevel, { readonly code: number; readonly word: string }>> = {
+  OK: { code: 0, word: "OK" },
+  WARN: { code: 1, word: "WARNING" },
+  FAIL: { code: 2, word: "CRITICAL" },
+};
+
+export async function doctor(args: GlobalOptions & DoctorFlags, io: CommandIo): Promise<number> {
+  if (args.showHostKey !== undefined) return await showHostKey({ ...args, target: args.showHostKey }, io);
+  const results = await examine(args, io);
+  const level = worstLevel(results);
+  if (args.nagios === true) {
+    io.out(nagiosLine(results));
+    return NAGIOS[level].code;
+  }
+  print(args, io, { ok: level !== "FAIL", level, checks: results }, () =>
+    results.flatMap((result) => lines(result, args)),
+  );
+  return level === "FAIL" ? EXIT.failed : EXIT.done;
+}
+
+/** The checks are loaded only now: with SQLite they take longer to load than a host key takes to be shown. */
+async function examine(args: GlobalOptions, io: CommandIo): Promise<CheckResult[]> {
+  const { checkVersions } = await import("../doctor/check-versions.ts");
+  const { diagnose } = await import("../doctor/diagnose.ts");
+  const opened = tryOpen(args, io);
+  if ("check" in opened) return [opened, ...checkVersions()];
+  const { configuration, member } = opened;
+  const found = ok("configuration", `${configuration.path}: no faults; this is ${member.name}`);
+  return [found, ...checkVersions(), ...(await diagnose(opened))];
+}
+
+function tryOpen(args: GlobalOptions, io: CommandIo): Selection | CheckResult {
+  try {
+    return openConfiguration(args, io);
+  } catch (error) {
+    if (!(error instanceof AfterimageError)) throw error;
+    const [fault] = error instanceof ConfigError ? error.faults : [];
+    if (fault === undefined) return failed("configuration", error);
+    const count = error instanceof ConfigError ? error.faults.length : 1;
+    const others = count === 1 ? "" : ` (and ${count - 1} more)`;
+    const message = `${formatFault(error.path ?? "", fault)}${others}`;
+    return failure("configuration", message, "`afterimage config check` shows every fault.");
+  }
+}
+
+function lines({ check, level, message, hint }: CheckResult, { quiet }: GlobalOptions): string[] {
+  if (quiet === true && level === "OK") return [];
+  return [`${level.padEnd(4)}  ${check}: ${message}`, ...(hint === null ? [] : [`      next: ${hint}`])];
+}
+
+/** One line, the worst first, as monitoring systems show it. */
+function nagiosLine(results: readonly CheckResult[]): string {
+  const { word } = NAGIOS[worstLevel(results)];
+  const wrong = (["FAIL", "WARN"] as const).flatMap((wanted) => results.filter(({ level }) => level === wanted));
+  const texts = wrong.map(({ check, message }) => `${check}: ${message}`);
+  return `AFTERIMAGE ${word} - ${[`${results.length - wrong.length} of ${results.length} checks good`, ...texts].join("; ")}`;
+}
+
+export const registerDoctor: Register = (program, execute) => {
+  program
+    .command("doctor")
+    .description("check whether this machine is fit for its part: configuration, databases, space, the other mailboxes")
+    .option("--show-host-key <member|host[:port]>", "only show an SSH server's host key, to compare and pin")
+    .option("--nagios", "one line, and the exit codes of a monitoring plugin: 0 good, 1 warning, 2 critical")
+    .action((flags: DoctorFlags, command: Command) =>
+      execute(command, (globals, io) => doctor({ ...globals, ...flags }, io)),
+    );
+};

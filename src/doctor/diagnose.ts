@@ -1,0 +1,23 @@
+import { checkDatabases } from "./check-databases.ts";
+import { checkDirectories } from "./check-directories.ts";
+import { checkFreeSpace } from "./check-free-space.ts";
+import { checkMailboxes } from "./check-mailboxes.ts";
+import { type CheckResult, failed } from "./check-result.ts";
+import type { Check, Subject } from "./subject.ts";
+
+/** In the order in which they are shown. */
+const CHECKS: readonly Check[] = [checkDirectories, checkFreeSpace, checkDatabases, checkMailboxes];
+
+/** Looks at everything that a member needs; nothing is changed, and nothing is thrown. */
+export async function diagnose(subject: Subject): Promise<CheckResult[]> {
+  const results = await Promise.all(CHECKS.map((check) => attempt(check, subject)));
+  return results.flat();
+}
+
+async function attempt(check: Check, subject: Subject): Promise<readonly CheckResult[]> {
+  try {
+    return await check(subject);
+  } catch (error) {
+    return [failed(check.name, error)];
+  }
+}
