@@ -1,9 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { parse, stringify } from "yaml";
 import type { DemoSet } from "../../src/demo/demo-set.ts";
 import { countEntries, createEntries, EntryWriter, stopWriters } from "../support/entries.ts";
 import {
@@ -17,35 +16,15 @@ import {
   untilLevel,
   untilSet,
 } from "../support/mirror-set.ts";
-import { fingerprint, freePort, generateKey } from "../transport/ssh-server.ts";
+import { sftpMailboxes } from "../support/sftp-mailboxes.ts";
 
 const SECONDS = 10;
 const LARGE_BYTES = 24 * 1024 * 1024;
 
-/** Gives every member of a set a mailbox behind the endpoint of its own daemon. */
-async function serveMailboxes(set: DemoSet): Promise<void> {
-  const keys = join(set.root, "keys");
-  mkdirSync(keys);
-  const identity = join(keys, "identity");
-  generateKey(identity);
-  const configuration = parse(readFileSync(set.configPath, "utf8"));
-  for (const { member } of set.members) {
-    const port = await freePort();
-    const hostKey = join(keys, member);
-    generateKey(hostKey);
-    Object.assign(configuration.members[member], {
-      mailbox: `sftp://mirror@127.0.0.1:${port}/srv/${member}`,
-      directory: set.mailboxPath(member),
-      hostKey: fingerprint(hostKey),
-      listen: { address: "127.0.0.1", port, hostKey, authorizedKeys: [readFileSync(`${identity}.pub`, "utf8").trim()] },
-    });
-  }
-  writeFileSync(set.configPath, stringify({ ...configuration, ssh: { identity } }));
-}
-
 test("daemons that serve their own mailboxes mirror a database through a chain by SFTP alone", async () => {
   const set = createSet(CHAIN);
-  await serveMailboxes(set);
+  const members = set.members.map(({ member }) => member);
+  set.configure(await sftpMailboxes(set, members));
   const path = set.databasePath(OPERATIONAL);
   createEntries(path);
   await startAll(set);
