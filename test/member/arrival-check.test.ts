@@ -22,7 +22,7 @@ async function historyOf(shape: SetShape, root = temporaryDirectory()): Promise<
     for (const database of open) addVisits(database, 3);
     await lisbon.rotate();
   }
-  for (const name of shape.databases) await lisbon.snapshot(name);
+  for (const name of shape.databases) await lisbon.operational.get(name)?.snapshot();
   for (const database of open) database.close();
   return new Map(
     await Promise.all(shape.databases.map(async (name) => [name, await journalFiles(lisbon, name)] as const)),
@@ -157,7 +157,7 @@ test("a repetition is dropped, but not another history's file of the same name",
 test("a mirror's snapshot and merged files say whose commits they hold", async () => {
   const root = temporaryDirectory();
   const { porto } = await openMirror(root, history);
-  expect(await porto.snapshot("patients")).toBe(true);
+  expect(await porto.mirrors.get("patients")?.snapshot()).toMatchObject({});
   const snapshot = (await journalFiles(porto, "patients")).at(-1);
   await porto.close();
   const { nodeId, minTxid, maxTxid } = headerOf(snapshot?.bytes ?? Buffer.alloc(0));

@@ -1,6 +1,7 @@
 /** A journal to deliver from: what an operational member cut, as files that a test puts into inboxes as it likes. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { uniquePartPath } from "../../src/durable-files.ts";
 import { MemorySource } from "../../src/ltx/byte-io.ts";
 import { decodeHeader, type SegmentHeader } from "../../src/ltx/header.ts";
 import { SegmentDecoder } from "../../src/ltx/segment-decoder.ts";
@@ -28,7 +29,9 @@ export async function journalFiles(member: Member, database: string): Promise<Jo
 export function deliverTo(root: string, member: string, file: JournalFile, bytes: Uint8Array = file.bytes): void {
   const inbox = setInboxPath(root, member, file.database);
   mkdirSync(inbox, { recursive: true });
-  writeFileSync(join(inbox, file.name), bytes);
+  const part = uniquePartPath(join(inbox, file.name));
+  writeFileSync(part, bytes);
+  renameSync(part, join(inbox, file.name));
 }
 
 /** The same pages under another header, with every checksum right again. */

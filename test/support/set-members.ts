@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { stringify } from "yaml";
 import { loadConfiguration } from "../../src/config/load-configuration.ts";
-import { Member } from "../../src/member/member.ts";
+import { Member, type MemberOptions } from "../../src/member/member.ts";
 import { FIRST_EPOCH } from "./members.ts";
 
 export interface SetShape {
@@ -19,9 +19,9 @@ export async function openSetMember(
   root: string,
   member: string,
   shape: SetShape,
-  options: { nowMs?: () => number; journal?: Readonly<Record<string, string | number>> } = {},
+  options: Pick<MemberOptions, "nowMs" | "onStep"> & { journal?: Readonly<Record<string, string | number>> } = {},
 ): Promise<Member> {
-  const { journal = {}, ...clock } = options;
+  const { journal = {}, ...hooks } = options;
   const path = join(root, "afterimage.yaml");
   const [operational] = shape.members;
   const entries = shape.members.map((name, i) => [
@@ -39,7 +39,7 @@ export async function openSetMember(
     configuration: loadConfiguration(path),
     member,
     logger: pino({ level: "silent" }),
-    ...clock,
+    ...hooks,
   });
 }
 

@@ -1,0 +1,6 @@
+import { test } from "vitest";
+import { runRandomDeliveryScenario } from "../support/random-delivery-scenario.ts";
+
+test("whatever happens to 200 segments on their way, a mirror only ever shows states that there were, and ends equal", async () => {
+  await runRandomDeliveryScenario({ cases: 3 });
+});
