@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
-import type { MemberControl, PurgeOptions, SegmentFilter, ShipOptions, SyncOptions } from "../../src/member/member-control.ts";
+import type {
+  MemberControl,
+  PurgeOptions,
+  SegmentFilter,
+  ShipOptions,
+  SyncOptions,
+} from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -26,6 +32,10 @@ class EchoMember implements MemberControl {
     this.asked.push(databases);
     await this.gate;
     return [{ database: "shop", segments: ["a.ltx"], position: POSITION }];
+  }
+
+  async reload() {
+    return { changed: ["journal.rotate"] };
   }
 
   async integrate(databases?: readonly string[]) {

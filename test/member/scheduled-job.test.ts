@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Logger, pino } from "pino";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import { runScheduledJob } from "../../src/member/jobs/scheduled-job.ts";
 import type { Member } from "../../src/member/member.ts";
@@ -16,18 +16,21 @@ interface Options {
   readonly logger?: Logger;
 }
 
-/** Starts the job `verify` of `member`; it is stopped at the end of the test. */
+/** Starts the job `verify` of `member`; it runs until it is disposed of. */
 function start(member: Member, run: () => Promise<void>, options: Options = {}) {
   const { expression = EVERY_SECOND, timeZone = null, logger = member.context.logger } = options;
   const configuration = { ...member.context.configuration, timeZone };
   const context = { ...member.context, configuration, logger };
   const stop = new AbortController();
   const ended = runScheduledJob(context, { name: "verify", database: null, expression, run }, stop.signal);
-  onTestFinished(async () => {
-    stop.abort();
-    await ended;
-  });
-  return { stop, ended };
+  return {
+    stop,
+    ended,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended;
+    },
+  };
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
@@ -46,7 +49,7 @@ function gate() {
 test("a job runs at the times of its expression, in whole seconds", async () => {
   await using member = await openMember(temporaryDirectory(), "lisbon");
   const seconds: number[] = [];
-  start(member, async () => void seconds.push(Math.floor(Date.now() / 1_000)));
+  await using _job = start(member, async () => void seconds.push(Math.floor(Date.now() / 1_000)));
   await until("three runs", () => seconds.length >= 3);
   expect(new Set(seconds).size).toBe(seconds.length);
 });
@@ -72,7 +75,7 @@ test("a job never overlaps itself; what was due meanwhile is counted, not made u
     if (runs.length === 1) await opened;
     running--;
   };
-  start(member, run, { logger });
+  await using _job = start(member, run, { logger });
   await until("the first run", () => runs.length === 1);
   const [first = 0] = runs;
   await until("two more times", () => Date.now() / 1_000 > first + 2.5);
@@ -93,14 +96,17 @@ test("times are those of the configured time zone", async () => {
   const timeZone = ["Asia/Tokyo", "America/Bogota"].find((zone) => (here - hourIn(zone) + 24) % 24 > 1) ?? "";
   const hour = hourIn(timeZone);
   let runs = 0;
-  start(member, async () => void runs++, { timeZone, expression: `* * ${hour},${(hour + 1) % 24} * * *` });
+  await using _job = start(member, async () => void runs++, {
+    timeZone,
+    expression: `* * ${hour},${(hour + 1) % 24} * * *`,
+  });
   await until("a run", () => runs > 0);
 });
 
 test("a failure is an event when it begins and when it is over, and the job goes on", async () => {
   await using member = await openMember(temporaryDirectory(), "lisbon");
   let runs = 0;
-  start(member, async () => {
+  await using _job = start(member, async () => {
     runs++;
     if (runs <= 2) throw new Error("no disk");
   });

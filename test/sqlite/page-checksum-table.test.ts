@@ -2,10 +2,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { halvesToChecksum } from "../../src/ltx/page-checksum.ts";
 import { CHECKSUM_FLAG } from "../../src/ltx/position.ts";
-import { CHUNK_BYTES, PAGES_PER_CHUNK, PageChecksumTable } from "../../src/sqlite/page-checksum-table.ts";
+import {
+  CHUNK_BYTES,
+  PAGES_PER_CHUNK,
+  type PageChecksums,
+  PageChecksumTable,
+} from "../../src/sqlite/page-checksum-table.ts";
 import { MemoryChunkStore } from "./memory-chunk-store.ts";
 
-function read(table: PageChecksumTable, pgno: number): bigint {
+function read(table: PageChecksums, pgno: number): bigint {
   const halves = new Uint32Array(2);
   table.get(pgno, halves);
   return halvesToChecksum(halves[0] ?? 0, halves[1] ?? 0);
@@ -113,4 +118,47 @@ test("chunks beyond the end of a database that shrank are deleted", () => {
 
 test("an empty table has the checksum of no pages", () => {
   expect(new PageChecksumTable(new MemoryChunkStore()).checksum).toBe(CHECKSUM_FLAG);
+});
+
+test("a frozen table is what it was, whatever becomes of the table while it is read", () => {
+  const change = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("set" as const), pgno, checksum }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("resize" as const), pgno }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("commit" as const, "discard" as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("read" as const), upTo: pgno }) },
+  );
+  const entries = fc.array(fc.record({ pgno, checksum }), { maxLength: 30 });
+  fc.assert(
+    fc.property(entries, fc.array(change, { maxLength: 60 }), (before, changes) => {
+      const table = new PageChecksumTable(new MemoryChunkStore());
+      for (const entry of before) put(table, entry.pgno, entry.checksum);
+      commit(table);
+      const expected = new Map(before.map((entry) => [entry.pgno, entry.checksum]));
+      const frozen = table.freeze();
+      const pageCount = table.pageCount;
+      const places = [...new Set([...expected.keys(), 1, PAGES_PER_CHUNK + 1, HIGHEST_PAGE])].sort((a, b) => a - b);
+      const readUpTo = (last: number) => {
+        for (let next = places[0]; next !== undefined && next <= last; next = places[0]) {
+          expect([next, read(frozen, next)]).toEqual([next, expected.get(next) ?? 0n]);
+          places.shift();
+        }
+      };
+      for (const step of changes) {
+        if (step.kind === "set") put(table, step.pgno, step.checksum);
+        else if (step.kind === "resize") table.resize(step.pgno);
+        else if (step.kind === "read") readUpTo(step.upTo);
+        else if (step.kind === "commit") commit(table);
+        else table.discard();
+      }
+      readUpTo(HIGHEST_PAGE);
+      expect([frozen.pageCount, places]).toEqual([pageCount, []]);
+      frozen.close();
+    }),
+  );
+});
+
+test("a table with staged changes cannot be frozen: they may yet be discarded", () => {
+  const table = new PageChecksumTable(new MemoryChunkStore());
+  put(table, 1, CHECKSUM_FLAG);
+  expect(() => table.freeze()).toThrow(RangeError);
 });
