@@ -131,7 +131,7 @@ const mailbox = parsedText("MAILBOX_INVALID", (text) => {
 const hostKey = parsedText("HOST_KEY_INVALID", (text) =>
   HOST_KEY.test(text)
     ? { value: text }
-    : "a host key is SHA256: and 43 characters, as `ssh-keyscan HOST | ssh-keygen -lf -` prints it",
+    : "a host key is SHA256: and 43 characters, as `afterimage doctor --show-host-key HOST` prints it",
 );
 
 /** An absolute path, after `~` was expanded; without a slash at the end. */

@@ -8,6 +8,7 @@ import { cannotConnect, isKeyTypeMissing } from "./ssh-connection.ts";
 import { ALL_ALGORITHMS, type Algorithms, type HostKeySource, hostKeyRule } from "./ssh-host-key.ts";
 import { TransportError } from "./transport-error.ts";
 
+/** For a connection and its key. */
 const TIMEOUT_MS = 10_000;
 
 export interface ShownHostKey {
@@ -21,12 +22,12 @@ export interface ShownHostKey {
  * Connects and looks at the host key: the one that is pinned or listed, if the server has it, else the one that it prefers.
  * @throws TransportError when there is no SSH server, or none that can be understood.
  */
-export async function shownHostKey(source: HostKeySource): Promise<ShownHostKey> {
+export async function shownHostKey(source: HostKeySource, timeoutMs = TIMEOUT_MS): Promise<ShownHostKey> {
   const rule = hostKeyRule(source);
   let first: ShownHostKey | null = null;
   // A list that has only keys of one type must not hide that the server has one of another.
   for (const algorithms of new Set([...rule.attempts, ALL_ALGORITHMS])) {
-    const bytes = await keyOf(source, algorithms);
+    const bytes = await keyOf(source, algorithms, timeoutMs);
     if (bytes === null) continue;
     const fault = rule.fault(bytes);
     if (fault === null) return { bytes, fault };
@@ -44,7 +45,7 @@ export function typeOfHostKey(key: Buffer): string {
 }
 
 /** Null when the server has no key for these algorithms. */
-async function keyOf({ host, port }: HostKeySource, algorithms: Algorithms): Promise<Buffer | null> {
+async function keyOf({ host, port }: HostKeySource, algorithms: Algorithms, timeoutMs: number): Promise<Buffer | null> {
   const socket = connectSocket({ host, port, noDelay: true });
   const client = new ssh2.Client();
   const shown: { key: Buffer | null } = { key: null };
@@ -59,7 +60,7 @@ async function keyOf({ host, port }: HostKeySource, algorithms: Algorithms): Pro
         username: "nobody",
         authHandler: [],
         algorithms: { serverHostKey: [...algorithms] },
-        readyTimeout: TIMEOUT_MS,
+        readyTimeout: timeoutMs,
         hostVerifier: (key: Buffer) => {
           shown.key = key;
           return true;
