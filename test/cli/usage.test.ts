@@ -28,6 +28,8 @@ describe("usage", () => {
       "run",
       "status",
       "rotate",
+      "ship",
+      "snapshot",
       "integrate",
       "segments",
       "inspect",
