@@ -9,7 +9,7 @@
 import type { Database } from "better-sqlite3";
 import { AppendSession, type SessionOptions } from "./append-session.ts";
 import type { Baseline } from "./baseline.ts";
-import { comparePages } from "./compare-pages.ts";
+import { comparePages, type PageComparison } from "./compare-pages.ts";
 import { DatabaseError } from "./database-error.ts";
 import { invalid } from "./frame-writer.ts";
 import { assertAddedPages, differingPages } from "./mirror-checksums.ts";
@@ -36,14 +36,7 @@ export interface MirrorOptions extends MirrorRecord, Omit<SessionOptions, "onSte
   readonly onStep?: ((step: IntegrationStep) => void) | undefined;
 }
 
-export interface Verification {
-  /** Pages compared. */
-  readonly pages: number;
-  /** What is wrong, in sentences; empty when every page is what the table says. */
-  readonly problems: readonly string[];
-}
-
-type Activity = "idle" | "integrating" | "verifying" | "closed";
+type Activity = "idle" | "integrating" | "closed";
 
 export class MirrorDatabase {
   /**
@@ -177,14 +170,6 @@ export class MirrorDatabase {
     throw inconsistent(files.path, "it shows a commit that is not ours");
   }
 
-  /** Compares every page with the table; readers go on, integration waits. */
-  async verifyPages(): Promise<Verification> {
-    return await this.#alone("verifying", async () => {
-      const { pages, problems } = await this.#compare();
-      return { pages, problems };
-    });
-  }
-
   /**
    * The whole database as it is now, in a read transaction of its own, while integration goes on. Between two integrations
    * only. Closed with this database, at the latest.
@@ -206,7 +191,7 @@ export class MirrorDatabase {
   }
 
   async #apply(run: PageRun, pages: Iterable<Page | null>, proof: ChangeProof): Promise<WalMark> {
-    return await this.#alone("integrating", async () => {
+    return await this.#alone(async () => {
       const { appender, pageSize } = this.#session;
       if (run.pageSize !== pageSize) throw invalid(`its pages have ${run.pageSize} bytes, the mirror's ${pageSize}`);
       const pageCountBefore = this.#table.pageCount;
@@ -236,7 +221,7 @@ export class MirrorDatabase {
     this.#mark = markOf(state);
   }
 
-  async #compare(): Promise<Verification> {
+  async #compare(): Promise<PageComparison> {
     const image = this.#session.beginBaseline();
     try {
       return await comparePages(this.#table, image);
@@ -250,8 +235,8 @@ export class MirrorDatabase {
     return { busy: row?.busy !== 0, complete: row !== undefined && row.log === row.checkpointed };
   }
 
-  async #alone<Result>(activity: Activity, work: () => Promise<Result>): Promise<Result> {
-    this.#begin(activity);
+  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#begin("integrating");
     try {
       return await work();
     } finally {

@@ -8,6 +8,7 @@ import { CHECKSUM_FLAG, formatChecksum, parseChecksum, toChecksum } from "../../
 import { MirrorDatabase } from "../../src/sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../../src/sqlite/page-checksum-table.ts";
 import { parseClosedSignature, parseWalMark, type WalMark } from "../../src/sqlite/wal-mark.ts";
+import { pageProblems } from "../support/page-problems.ts";
 import { MirrorRecordStore, mergeChanges, type PendingIntent, readChange } from "./mirror-history.ts";
 
 const CHECKPOINT_FRAMES = 120;
@@ -57,7 +58,7 @@ for (let sequence = store.get("sequence", 0); sequence < lastChange; sequence = 
   await integrate(sequence + 1, to);
   if (mirror.walFrames >= CHECKPOINT_FRAMES) shorten();
 }
-const { problems } = await mirror.verifyPages();
+const problems = await pageProblems(mirror, table);
 if (problems.length > 0) throw new Error(problems.join("; "));
 store.set("closed", await mirror.close());
 writeSync(1, "done\n");
