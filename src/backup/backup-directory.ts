@@ -46,8 +46,8 @@ export function listBackups(directory: string): ListedBackup[] {
 }
 
 /**
- * Removes the owner's backups that no rule keeps, and returns their paths. The newest `keep` whole ones always stay. What is
- * not whole goes when it is older than those; a file without a sidecar stays, because nothing says whose it is.
+ * Removes the owner's backups that no rule keeps, and returns their paths. The newest `keep` whole ones always stay. A
+ * sidecar without its backup goes when it is older than those; whatever else is not whole stays for somebody to look at.
  */
 export function pruneBackups(directory: string, owner: BackupOwner, rule: KeepRule, nowMs: number): string[] {
   const own = listBackups(directory).filter((backup) => belongsTo(backup, owner));
@@ -94,7 +94,6 @@ function sidecarOrFault(path: string) {
 
 function belongsTo(backup: ListedBackup, owner: BackupOwner): boolean {
   if (backup.database !== owner.database || backup.member !== owner.member) return false;
-  // A sidecar alone is what an interrupted backup has left; a file alone may be anybody's.
   if (backup.sidecar === null) return backup.fault instanceof BackupError && isSidecarAlone(backup);
   return backup.sidecar.mirror === owner.mirror;
 }

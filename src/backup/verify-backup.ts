@@ -1,16 +1,10 @@
 /** Whether a backup is still what its sidecar says: every byte, every page, and SQLite's own opinion. */
-import { createHash } from "node:crypto";
-import { setImmediate as turn } from "node:timers/promises";
 import { AfterimageError } from "../errors.ts";
-import { FileSource } from "../journal/file-source.ts";
-import { DatabaseChecksum } from "../ltx/database-checksum.ts";
-import { lockBytePage } from "../ltx/page-checksum.ts";
 import { formatChecksum } from "../ltx/position.ts";
 import { backupFileError } from "./backup-error.ts";
 import { type BackupSidecar, readSidecar } from "./backup-sidecar.ts";
 import { type CheckKind, checkWithSqlite } from "./sqlite-check.ts";
-
-const READ_BYTES = 1 << 20;
+import { sumFile } from "./sum-file.ts";
 
 export interface BackupVerification {
   readonly path: string;
@@ -53,25 +47,10 @@ async function compareContents(
   sidecar: BackupSidecar,
   onProgress: (bytes: number, totalBytes: number) => void,
 ): Promise<string[]> {
-  const { pageSize, bytes } = sidecar;
-  using source = new FileSource(path);
-  const hash = createHash("sha256");
-  const checksum = new DatabaseChecksum();
-  const lockPage = lockBytePage(pageSize);
-  const slice = Buffer.alloc(READ_BYTES);
-  for (let position = 0; position < bytes; position += READ_BYTES) {
-    const read = slice.subarray(0, source.read(slice, position));
-    hash.update(read);
-    for (let at = 0; at + pageSize <= read.length; at += pageSize) {
-      const pgno = (position + at) / pageSize + 1;
-      if (pgno !== lockPage) checksum.addPage(pgno, read.subarray(at, at + pageSize));
-    }
-    onProgress(position + read.length, bytes);
-    await turn();
-  }
+  const found = await sumFile(path, sidecar.pageSize, (bytes) => onProgress(bytes, sidecar.bytes));
   return [
-    ...differs("SHA-256", hash.digest("hex"), sidecar.sha256),
-    ...differs("checksum of all pages", formatChecksum(checksum.value), sidecar.checksum),
+    ...differs("SHA-256", found.sha256, sidecar.sha256),
+    ...differs("checksum of all pages", formatChecksum(found.checksum), sidecar.checksum),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** What a command's end means to a script. Codes of errors that are not named here mean that it failed. */
 import type { BackupErrorCode } from "../backup/backup-error.ts";
+import type { RestoreErrorCode } from "../backup/restore-error.ts";
 import type { ConfigErrorCode } from "../config/config-error.ts";
 import { AfterimageError } from "../errors.ts";
 import type { JournalErrorCode } from "../journal/journal-error.ts";
@@ -34,6 +35,7 @@ type KnownCode =
   | DatabaseErrorCode
   | JournalErrorCode
   | MemberErrorCode
+  | RestoreErrorCode
   | SegmentErrorCode
   | StateErrorCode
   | TransportErrorCode;
@@ -60,6 +62,8 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   STATE_TOO_NEW: EXIT.refused,
   CONTROL_DENIED: EXIT.refused,
   BACKUP_REFUSED: EXIT.refused,
+  RESTORE_TOO_OLD: EXIT.refused,
+  RESTORE_TOO_NEW: EXIT.refused,
   HOST_KEY_UNKNOWN: EXIT.refused,
   HOST_KEY_CHANGED: EXIT.refused,
   LEASE_FOREIGN: EXIT.refused,
@@ -76,6 +80,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   INTEGRATION_CHECKSUM: EXIT.outOfSync,
   NO_SNAPSHOT: EXIT.outOfSync,
   PAGE_SIZE_CHANGED: EXIT.outOfSync,
+  RESTORE_GAP: EXIT.outOfSync,
   SEGMENT_GAP: EXIT.outOfSync,
   SEGMENT_CHAIN: EXIT.outOfSync,
   SEGMENT_EPOCH: EXIT.outOfSync,

@@ -15,6 +15,7 @@ import { registerIntegrate } from "./integrate.ts";
 import { printError } from "./print-error.ts";
 import { registerPurge } from "./purge.ts";
 import type { Execute, Register } from "./register.ts";
+import { registerRestore } from "./restore.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
 import { registerSegments } from "./segments.ts";
@@ -42,6 +43,7 @@ const COMMANDS: readonly Register[] = [
   registerSnapshot,
   registerPurge,
   registerBackup,
+  registerRestore,
   registerFence,
   registerUnfence,
   registerDemo,

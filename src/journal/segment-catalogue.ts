@@ -75,6 +75,8 @@ export class SegmentCatalogue {
   readonly #delete: Statement<[RefParameters]>;
   readonly #after: Statement<[RefParameters & { limit: number }], RawRow>;
   readonly #endingAt: Statement<[string, bigint], RawRow>;
+  readonly #epochs: Statement<[string], { epoch: bigint }>;
+  readonly #lastUntil: Statement<[string, number, bigint, number], RawRow>;
   readonly #bytesAfter: Statement<[string, number, bigint], { bytes: bigint }>;
   readonly #totals: Statement<[string], { segments: bigint; snapshots: bigint; bytes: bigint }>;
   readonly #lists = new Map<string, Statement<[ListParameters], RawRow>>();
@@ -93,6 +95,10 @@ export class SegmentCatalogue {
         AND (epoch, max_txid, kind, min_txid) > (@epoch, @maxTxid, @kind, @minTxid)
       ORDER BY epoch, max_txid, kind, min_txid LIMIT @limit`);
     this.#endingAt = database.prepare("SELECT * FROM segments WHERE database = ? AND max_txid = ? ORDER BY epoch");
+    this.#epochs = database.prepare("SELECT DISTINCT epoch FROM segments WHERE database = ? ORDER BY epoch DESC");
+    this.#lastUntil = database.prepare(`
+      SELECT * FROM segments WHERE database = ? AND epoch = ? AND max_txid <= ? AND timestamp_ms <= ?
+      ORDER BY max_txid DESC, kind DESC, min_txid DESC LIMIT 1`);
     this.#bytesAfter = database.prepare(`
       SELECT ifnull(sum(bytes), 0) AS bytes FROM segments
       WHERE database = ? AND (epoch, max_txid) > (?, ?) AND kind = 'segment'`);
@@ -158,6 +164,17 @@ export class SegmentCatalogue {
   /** The newest snapshot of one epoch. */
   latestSnapshot(database: string, epoch: number): SegmentRow | null {
     return this.list(database, { epoch, kind: "snapshot", order: "newest", limit: 1 })[0] ?? null;
+  }
+
+  /** The epochs that have segments or snapshots, the newest first. */
+  epochs(database: string): number[] {
+    return this.#epochs.all(database).map(({ epoch }) => Number(epoch));
+  }
+
+  /** The last segment or snapshot of an epoch that ends at or before a TXID and was cut at or before a time. */
+  lastUntil(database: string, epoch: number, until: { txid: Txid; timeMs: number }): SegmentRow | null {
+    const row = this.#lastUntil.get(database, epoch, until.txid, until.timeMs);
+    return row === undefined ? null : decode(row);
   }
 
   /** Bytes of the segments that reach beyond a place. */
