@@ -6,24 +6,17 @@
  * outcome is a gap. It changes nothing in the database and, of the file, only what SQLite's own checkpoints write.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type Sqlite from "better-sqlite3";
 import { Baseline } from "./baseline.ts";
 import type { CapturedChange } from "./captured-change.ts";
+import { CheckpointConnections, type FrameCopy } from "./checkpoint-connections.ts";
 import { DatabaseError } from "./database-error.ts";
 import { DatabaseFiles } from "./database-files.ts";
-import { connect, Pin } from "./pin.ts";
+import { Pin } from "./pin.ts";
 import { PinPair, positionOf } from "./pin-pair.ts";
-import { isBusy, isReadOnly, sqliteFault } from "./sqlite-fault.ts";
 import { type CaptureLimits, WalCapture } from "./wal-capture.ts";
 import { WalFile } from "./wal-file.ts";
 import { frameOffset, type WalPosition } from "./wal-format.ts";
 import { samePosition } from "./wal-position.ts";
-
-/**
- * How long the write lock is asked for at a stretch. Against a writer that commits without a pause it is got by asking
- * often: SQLite's own waiting, with sleeps in between, gets it once in a while only.
- */
-const WRITE_LOCK_SPIN_MS = 2;
 
 /**
  * What stands in a checkpoint's way is mostly over in a moment: a commit, or the checkpoint that an application's
@@ -44,29 +37,11 @@ export type CheckpointOutcome = "done" | "busy" | "readers" | "behind" | "fenced
 
 export type Resumption = { readonly kind: "continued" } | { readonly kind: "gap"; readonly reason: string };
 
-/** A row of PRAGMA wal_checkpoint. */
-interface CheckpointRow {
-  readonly busy: number;
-  /** Frames in the WAL. */
-  readonly log: number;
-  /** Frames of them that are in the database file. */
-  readonly checkpointed: number;
-}
-
-/** What a checkpoint has copied; `busy`: somebody else is at it. */
-interface FrameCopy {
-  readonly busy: boolean;
-  readonly frames: number;
-  readonly copied: number;
-}
-
 interface Parts {
   readonly files: DatabaseFiles;
   readonly wal: WalFile;
   readonly pins: PinPair;
-  /** Takes the write lock; made anew after it has met a fence. */
-  control: Sqlite.Database;
-  readonly checkpointer: Sqlite.Database;
+  readonly connections: CheckpointConnections;
 }
 
 export class OperationalDatabase {
@@ -76,13 +51,12 @@ export class OperationalDatabase {
   readonly #parts: Parts;
   readonly #capture: WalCapture;
   readonly #baselines = new Set<Baseline>();
-  #checkpoint: Sqlite.Statement<[], CheckpointRow> | null = null;
   #state: "open" | "checkpointing" | "closed" = "open";
 
   private constructor(parts: Parts, saved: WalPosition | null) {
     this.#parts = parts;
     this.pageSize = parts.wal.pageSize;
-    this.#capture = new WalCapture({ ...parts, recover: () => parts.checkpointer.pragma("schema_version") }, saved);
+    this.#capture = new WalCapture({ ...parts, recover: () => parts.connections.recover() }, saved);
     const { gap } = this.#capture;
     this.resumed = gap === null ? { kind: "continued" } : { kind: "gap", reason: gap };
   }
@@ -109,12 +83,10 @@ export class OperationalDatabase {
       wal.readHeader();
       const pins = PinPair.begin(files, wal, first);
       undo.push(() => pins.close());
-      const control = connect(files.path, 0);
-      undo.push(() => control.close());
-      const checkpointer = connect(files.path, 0);
-      undo.push(() => checkpointer.close());
+      const connections = new CheckpointConnections(files.path);
+      undo.push(() => connections.close());
       // The pin comes before the look at `saved`: what is found there can then no longer be lost.
-      return new OperationalDatabase({ files, wal, pins, control, checkpointer }, options.saved ?? null);
+      return new OperationalDatabase({ files, wal, pins, connections }, options.saved ?? null);
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
@@ -230,15 +202,21 @@ export class OperationalDatabase {
     assertWalMode(this.#parts.files);
   }
 
+  /** Closes what only a checkpoint needs, until the next one: for a database that nobody writes to. Cheap. */
+  rest(): void {
+    if (this.#state !== "open") return;
+    this.#parts.connections.close();
+    this.#parts.pins.rest();
+  }
+
   /** Ends the pin and closes everything. When no other process has the database open, SQLite then removes the WAL. */
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    const { files, wal, pins, control, checkpointer } = this.#parts;
+    const { files, wal, pins, connections } = this.#parts;
     for (const baseline of [...this.#baselines]) baseline.close();
     pins.close();
-    control.close();
-    checkpointer.close();
+    connections.close();
     wal.close();
     files.close();
   }
@@ -254,32 +232,11 @@ export class OperationalDatabase {
     return backfilled === maxFrame && mark.frame === maxFrame && samePosition(this.#capture.position, mark);
   }
 
-  /** @returns null when the lock is held, else why it is not */
-  #takeWriteLock(): CheckpointOutcome | null {
-    const { files } = this.#parts;
-    const untilMs = performance.now() + WRITE_LOCK_SPIN_MS;
-    for (;;) {
-      try {
-        this.#parts.control.exec("BEGIN IMMEDIATE");
-        return null;
-      } catch (error) {
-        if (isBusy(error) && performance.now() < untilMs) continue;
-        if (isBusy(error)) return "busy";
-        if (!isReadOnly(error)) throw sqliteFault(files.path, "take the write lock", error);
-        break;
-      }
-    }
-    // A connection that has seen the fence takes BEGIN IMMEDIATE for a read transaction from then on.
-    this.#parts.control.close();
-    this.#parts.control = connect(files.path, 0);
-    return "fenced";
-  }
-
   /** The part under the write lock: nothing in it waits for anything but the disk. */
   #finishCheckpoint(): CheckpointOutcome {
-    const { pins } = this.#parts;
-    const refused = this.#takeWriteLock();
-    if (refused !== null) return refused;
+    const { pins, connections } = this.#parts;
+    const lock = connections.takeWriteLock();
+    if (lock !== "held") return lock;
     try {
       const tail = this.#capture.readTail();
       if (tail === "too large") return "behind";
@@ -287,7 +244,7 @@ export class OperationalDatabase {
       this.#capture.renewPin();
       const known = tail?.to ?? this.#capture.position;
       if (!samePosition(known, pins.mark)) return "behind";
-      const rest = this.#copyFrames();
+      const rest = connections.copyFrames();
       if (rest.busy) return "busy";
       if (rest.copied < rest.frames) return "readers";
       // Now that all is copied, a new reader takes read mark 0, which lets the next writer restart the WAL.
@@ -295,31 +252,20 @@ export class OperationalDatabase {
       this.#capture.keepTail(tail);
       return "done";
     } finally {
-      this.#parts.control.exec("ROLLBACK");
+      connections.freeWriteLock();
     }
   }
 
-  /** As {@link #copyFrames}; while somebody else is checkpointing, it waits a little. */
+  /** While somebody else is checkpointing, it waits a little. */
   async #copyPatiently(): Promise<FrameCopy> {
-    let copy = this.#copyFrames();
+    const { connections } = this.#parts;
+    let copy = connections.copyFrames();
     for (let attempt = 1; copy.busy && attempt < ATTEMPTS; attempt++) {
       await delay(PAUSE_MS * attempt);
       if (this.#state !== "checkpointing") break;
-      copy = this.#copyFrames();
+      copy = connections.copyFrames();
     }
     return copy;
-  }
-
-  #copyFrames(): FrameCopy {
-    try {
-      // Preparing it makes SQLite read the application's schema; kept, it does so once and not under the write lock.
-      this.#checkpoint ??= this.#parts.checkpointer.prepare("PRAGMA wal_checkpoint(PASSIVE)");
-      const row = this.#checkpoint.get();
-      return { busy: row?.busy !== 0, frames: row?.log ?? 0, copied: row?.checkpointed ?? 0 };
-    } catch (error) {
-      if (isBusy(error)) return { busy: true, frames: 0, copied: 0 };
-      throw sqliteFault(this.#parts.files.path, "checkpoint", error);
-    }
   }
 }
 

@@ -10,21 +10,21 @@ export class PinPair {
   readonly #files: DatabaseFiles;
   readonly #wal: WalFile;
   #held: Pin;
-  #spare: Pin;
+  /** Opened when it is needed first. */
+  #spare: Pin | null = null;
   #mark: WalPosition;
 
-  private constructor(files: DatabaseFiles, wal: WalFile, pins: { held: Pin; spare: Pin }, mark: WalPosition) {
+  private constructor(files: DatabaseFiles, wal: WalFile, held: Pin, mark: WalPosition) {
     this.#files = files;
     this.#wal = wal;
-    this.#held = pins.held;
-    this.#spare = pins.spare;
+    this.#held = held;
     this.#mark = mark;
   }
 
   /** Takes over `first` and begins it. */
   static begin(files: DatabaseFiles, wal: WalFile, first: Pin): PinPair {
     const mark = positionOf(first.begin(), wal);
-    return new PinPair(files, wal, { held: first, spare: new Pin(files) }, mark);
+    return new PinPair(files, wal, first, mark);
   }
 
   /** The commit at which the held transaction began: everything after it stays readable in the WAL. */
@@ -34,9 +34,11 @@ export class PinPair {
 
   /** Moves the pin to the newest commit: the other transaction begins before this one ends. */
   renew(): void {
-    this.#mark = positionOf(this.#spare.begin(), this.#wal);
+    const next = this.#spare ?? new Pin(this.#files);
+    this.#spare = next;
+    this.#mark = positionOf(next.begin(), this.#wal);
     this.#held.end();
-    [this.#held, this.#spare] = [this.#spare, this.#held];
+    [this.#held, this.#spare] = [next, this.#held];
   }
 
   /** Replaces the pin by one that is already begun at `mark`. */
@@ -59,11 +61,16 @@ export class PinPair {
     }
   }
 
+  /** Closes the one that is not held. */
+  rest(): void {
+    this.#spare?.close();
+    this.#spare = null;
+  }
+
   close(): void {
-    for (const pin of [this.#held, this.#spare]) {
-      pin.end();
-      pin.close();
-    }
+    this.rest();
+    this.#held.end();
+    this.#held.close();
   }
 }
 

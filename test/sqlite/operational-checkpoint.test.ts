@@ -64,6 +64,21 @@ test("a checkpoint with nothing to do is done at once, without taking a lock", a
   writer.exec("ROLLBACK");
 });
 
+test("a database that was put to rest misses nothing and can be checkpointed again", async () => {
+  const { follower, cut, write, writer } = createScene();
+  write(5);
+  expect(await follower.database.checkpoint(cut)).toBe("done");
+  follower.database.rest();
+  write(5);
+  follower.database.rest();
+  // Somebody else's checkpoint must not restart the WAL before it is captured.
+  writer.pragma("wal_checkpoint(RESTART)");
+  write(5);
+  expect(await follower.database.checkpoint(cut)).toBe("done");
+  follower.verify();
+  expect(follower.gaps).toBe(1);
+});
+
 test("a writer that holds the write lock makes a checkpoint busy, and nothing is lost", async () => {
   const { follower, cut, write, writer } = createScene();
   write(5);
