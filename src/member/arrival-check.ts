@@ -25,6 +25,9 @@ export interface Arrival {
   readonly maxTxid: Txid;
 }
 
+/** What must be known to tell whether a file is meant for here. */
+type Recipient = Pick<MemberContext, "configuration" | "epoch">;
+
 /** Where the journal ends. */
 export interface JournalEnd {
   /** Null before the first segment. */
@@ -38,7 +41,7 @@ export interface JournalEnd {
  * @throws MemberError, SegmentError: why it must not be taken. What else is thrown says nothing about the file.
  */
 export async function checkArrival(
-  context: MemberContext,
+  context: Recipient,
   database: string,
   arrival: Arrival,
   end: JournalEnd,
@@ -105,7 +108,7 @@ function checkSize({ name }: Arrival, header: SegmentHeader, bytes: number): voi
 
 /** The epoch, and who committed what the file holds. */
 function checkMaker(
-  context: MemberContext,
+  context: Recipient,
   database: string,
   { name }: Arrival,
   { nodeId }: SegmentHeader,
@@ -130,7 +133,7 @@ function isOf(checksum: number, mirror: string, database: string, members: Itera
   return [...members].some((member) => originChecksum({ mirror, database, member }) === checksum);
 }
 
-function foreign({ configuration }: MemberContext, database: string, name: string, found: number): MemberError {
+function foreign({ configuration }: Recipient, database: string, name: string, found: number): MemberError {
   const { mirror, members } = configuration;
   const names = new Set([...members.values()].flatMap((member) => [...member.databases.keys()]));
   const other = [...names].find((each) => isOf(found, mirror, each, members.keys()));

@@ -1,8 +1,15 @@
 /** The pages in which a database differs from what a page-checksum table says: what a resync segment holds. */
 import { pageChecksum } from "../ltx/page-checksum.ts";
-import type { Baseline } from "./baseline.ts";
 import type { PageChecksumTable } from "./page-checksum-table.ts";
 import type { Page, PageRun } from "./page-run.ts";
+
+/** A whole database at one commit, of which any page can be read. */
+export interface DatabaseImage extends PageRun {
+  /** As `pages()`, beginning with page `from`. */
+  pagesFrom(from: number): Iterable<Page>;
+  /** Copies one page, canonical if it is page 1, to `target`, which has the size of a page. `pgno` is 1 to `pageCount`. */
+  readPage(pgno: number, target: Uint8Array): void;
+}
 
 export interface PageDifference extends PageRun {
   /** Pages given out so far; all that differ once an iteration has ended. */
@@ -14,19 +21,19 @@ export interface PageDifference extends PageRun {
  * page's new checksum is staged when the iteration moves on from it, and the size at the end, so that the table then
  * speaks of the baseline. A second iteration gives the same pages; the comparison is not made again.
  */
-export function diffBaseline(baseline: Baseline, table: PageChecksumTable): PageDifference {
+export function diffBaseline(baseline: DatabaseImage, table: PageChecksumTable): PageDifference {
   return new BaselineDifference(baseline, table);
 }
 
 class BaselineDifference implements PageDifference {
-  readonly #baseline: Baseline;
+  readonly #baseline: DatabaseImage;
   readonly #table: PageChecksumTable;
   #changed = new Uint32Array(256);
   #changedPages = 0;
   /** Pages up to this one are compared. */
   #compared = 0;
 
-  constructor(baseline: Baseline, table: PageChecksumTable) {
+  constructor(baseline: DatabaseImage, table: PageChecksumTable) {
     this.#baseline = baseline;
     this.#table = table;
   }
