@@ -34,10 +34,18 @@ function createBallast(path: string): void {
   database.close();
 }
 
-/** Changes a page in the file, from another process: closing a descriptor here would drop this process's locks. */
-function damagePage(path: string, pgno: number): void {
-  const target = ["if=/dev/urandom", `of=${path}`, `bs=${PAGE_SIZE}`, `seek=${pgno - 1}`, "count=1", "conv=notrunc"];
-  execFileSync("dd", target, { stdio: "ignore" });
+const FLIP = `
+  const [path, offset, size] = process.argv.slice(1);
+  const fs = require("node:fs");
+  const file = fs.openSync(path, "r+");
+  const bytes = Buffer.alloc(Number(size));
+  fs.readSync(file, bytes, 0, bytes.length, Number(offset));
+  fs.writeSync(file, bytes.map((byte) => byte ^ 0xff), 0, bytes.length, Number(offset));
+`;
+
+/** Turns every bit of a page, twice to undo it. From another process: closing a descriptor here would drop our locks. */
+function flipPage(path: string, pgno: number): void {
+  execFileSync(process.execPath, ["-e", FLIP, path, String((pgno - 1) * PAGE_SIZE), String(PAGE_SIZE)]);
 }
 
 /** Puts all of lisbon's segments into porto's inbox. */
@@ -128,18 +136,17 @@ test("a mirror's damaged page is found by schedule, is an event and shows in sta
   const [integrated] = await porto.integrate();
   const txid = integrated?.position?.split(":")[1];
   const mirror = databasePath(root, "porto");
-  copyFileSync(mirror, join(root, "copy"));
   const verified = () => porto.ownStatus().databases[CLINIC]?.verified ?? null;
   expect(verified()).toBeNull();
 
   await using _job = verifying(porto);
   await waitUntil(() => verified()?.ok === true, { what: "it is verified", stalledAfterMs: 20_000 });
   expect(verified()).toMatchObject({ ok: true, txid, time: expect.stringMatching(/^\d{4}-/) });
-  damagePage(mirror, 7);
+  flipPage(mirror, 7);
   await waitUntil(() => verified()?.ok === false, { what: "the damage is found", stalledAfterMs: 20_000 });
   const [failed] = eventsOf(porto, "VERIFICATION_FAILED");
   expect(failed).toMatchObject({ level: "error", database: CLINIC, data: { problems: ["page 7 differs"] } });
-  execFileSync("dd", [`if=${join(root, "copy")}`, `of=${mirror}`, "conv=notrunc"], { stdio: "ignore" });
+  flipPage(mirror, 7);
   await waitUntil(() => verified()?.ok === true, { what: "it is right again", stalledAfterMs: 20_000 });
   expect(eventsOf(porto, "VERIFIED").at(-1)).toMatchObject({ level: "info", database: CLINIC });
 });
