@@ -89,7 +89,8 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 }
 
 function problemLines({ member, databases, followers, journal }: MemberStatus): string[] {
-  const ofDatabases = Object.entries(databases).flatMap(([name, { error, quarantined, verified }]) => [
+  const ofDatabases = Object.entries(databases).flatMap(([name, { error, heldBy, quarantined, verified }]) => [
+    ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
     ...errorLines(`${member}/${name}`, error),
     ...quarantineLines(`${member}/${name}`, quarantined),
     ...verificationLines(`${member}/${name}`, verified),

@@ -161,8 +161,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
       duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
     }
     for (const [name, duty] of this.mirrors) {
-      const { walBytes, inbox } = duty;
-      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), quarantined: inbox.quarantine.count });
+      const { walBytes, heldBy, inbox } = duty;
+      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), heldBy, quarantined: inbox.quarantine.count });
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();

@@ -7,6 +7,8 @@
  * one, is applied again: readers never see the database go back.
  */
 import { existsSync } from "node:fs";
+import { BackupError } from "../backup/backup-error.ts";
+import { DatabaseLock, describeHolder } from "../backup/database-lock.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
@@ -39,6 +41,9 @@ export class MirrorDuty {
   readonly #onStep: (step: MirrorStep) => void;
   readonly #table: PageChecksumTable;
   #database: MirrorDatabase | null = null;
+  /** Opened with the first batch. */
+  #lock: DatabaseLock | null = null;
+  #heldBy: string | null = null;
   #snapshotting = false;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
@@ -57,6 +62,11 @@ export class MirrorDuty {
   /** Bytes of the mirror's WAL that are in use; null while the database is not open. */
   get walBytes(): number | null {
     return this.#database?.walBytes ?? null;
+  }
+
+  /** The backup that integration waits for, as `backup (process 1, since ...)`; null when it waits for none. */
+  get heldBy(): string | null {
+    return this.#heldBy;
   }
 
   /**
@@ -78,8 +88,19 @@ export class MirrorDuty {
     });
   }
 
-  /** Takes in and integrates everything that is there now. Throws what keeps it from doing so. */
+  /**
+   * Takes in and integrates everything that is there now. Throws what keeps it from doing so: also BackupError
+   * INTEGRATION_WHILE_BACKUP, which is no fault of the database.
+   */
   async integrate(): Promise<IntegrationResult> {
+    const result = await this.#integrateNow();
+    if (this.#heldBy === null) return result;
+    throw new BackupError("INTEGRATION_WHILE_BACKUP", `integration of ${this.name} waits for a ${this.#heldBy}`, {
+      hint: "It is integrated when the backup has read the database; a running daemon does so by itself.",
+    });
+  }
+
+  async #integrateNow(): Promise<IntegrationResult> {
     return await this.#serial.run(async () => {
       try {
         await this.inbox.scan(null);
@@ -159,13 +180,32 @@ export class MirrorDuty {
       const database = this.#row()?.integrated == null ? null : await this.#opened();
       const before = this.#row()?.integrated?.txid ?? 0n;
       const batch = this.#nextBatch();
-      if (batch === null) return transactions;
-      if (database === null) await this.#create(batch);
-      else await this.#apply(batch, database);
+      if (batch === null) this.#wait(null);
+      if (batch === null || !this.#lockForBatch()) return transactions;
+      try {
+        if (database === null) await this.#create(batch);
+        else await this.#apply(batch, database);
+      } finally {
+        this.#lock?.freeDatabase();
+      }
       transactions += Number(batch.last.maxTxid - before);
       this.#context.changed();
       await this.#shortenWal();
     }
+  }
+
+  /** Takes the database for one batch; false when a backup has it. */
+  #lockForBatch(): boolean {
+    this.#lock ??= DatabaseLock.open(this.#context.self.state, this.name);
+    const taken = this.#lock.tryIntegrate();
+    this.#wait(taken ? null : describeHolder(this.#lock.holder("backup"), "backup"));
+    return taken;
+  }
+
+  #wait(heldBy: string | null): void {
+    if (heldBy === this.#heldBy) return;
+    this.#heldBy = heldBy;
+    this.#context.changed();
   }
 
   /** The mirror's first state: a new database file, fenced from its first moment. */
@@ -258,6 +298,8 @@ export class MirrorDuty {
   }
 
   async #close(): Promise<void> {
+    this.#lock?.close();
+    this.#lock = null;
     const database = this.#database;
     if (database === null) return;
     try {

@@ -21,6 +21,8 @@ export interface DutyFacts {
   readonly fenced: boolean;
   readonly walBytes: number | null;
   readonly wants: Txid | null;
+  /** The backup that integration waits for. */
+  readonly heldBy?: string | null;
   /** Refused files that are kept. */
   readonly quarantined?: number;
 }
@@ -78,6 +80,7 @@ function databaseStatus(
     pageCount: row?.pageCount ?? null,
     walBytes: facts.walBytes,
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
+    heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,
     error: row?.error ?? null,
   };

@@ -59,6 +59,8 @@ const databaseSchema = z.object({
   walBytes: z.int().nullable(),
   /** The first transaction that this member asks its upstream to send again; null when nothing is missing. */
   wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
+  /** What integration waits for, such as `backup (process 1, since ...)`; null when it waits for nothing. No error. */
+  heldBy: z.string().nullable().default(null),
   /** Files that were refused and are kept in `quarantine/` until somebody has looked. */
   quarantined: z.int().default(0),
   /** The last verification of every page and of the journal; null when there was none. */

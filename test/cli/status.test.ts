@@ -7,7 +7,7 @@ const AT = "2026-03-01T12:00:00.000Z";
 function database(txid: string, more: Partial<DatabaseStatus> = {}): DatabaseStatus {
   const position = { epoch: 3, txid: txid.padStart(16, "0"), checksum: "8".padEnd(16, "0"), time: AT };
   const known = { operational: position, received: position, integrated: position, lagTransactions: 0, lagSeconds: 0 };
-  const sizes = { pageSize: 4096, pageCount: 2, walBytes: 0, quarantined: 0 };
+  const sizes = { pageSize: 4096, pageCount: 2, walBytes: 0, heldBy: null, quarantined: 0 };
   return { ...known, ...sizes, paused: false, fenced: true, wants: null, verified: null, error: null, ...more };
 }
 
@@ -85,6 +85,12 @@ test("what is wrong is said below the table, with what to do", () => {
     `porto/shop: error SEGMENT_GAP: transaction 4 is missing (since ${AT})`,
     "  next: wait",
   ]);
+});
+
+test("integration that waits for a backup is said, and is no error", () => {
+  const databases = { shop: database("3", { heldBy: "backup (process 7, since then)" }) };
+  const shown = lines(member("lisbon", null), member("porto", "lisbon", { databases }));
+  expect(shown.slice(4)).toEqual(["porto/shop: paused by backup (process 7, since then)"]);
 });
 
 test("members that say that they follow each other are all shown", () => {

@@ -7,6 +7,8 @@ import { Signal } from "../signal.ts";
 
 /** The inbox is looked into this often even when the watcher says nothing. */
 const SCAN_INTERVAL_MS = 2_000;
+/** While a backup has the database: integration goes on soon after it has read it. */
+const HELD_INTERVAL_MS = 100;
 
 /** Runs until `stop` is aborted. */
 export async function runIntegrateJob(member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
@@ -20,7 +22,7 @@ export async function runIntegrateJob(member: Member, duty: MirrorDuty, stop: Ab
     while (!stop.aborted) {
       const end = member.upstream?.status?.databases[duty.name]?.received?.txid ?? null;
       await duty.poll(end === null ? null : parseTxid(end));
-      await arrived.wait(SCAN_INTERVAL_MS, stop);
+      await arrived.wait(duty.heldBy === null ? SCAN_INTERVAL_MS : HELD_INTERVAL_MS, stop);
     }
   } finally {
     await watcher.close();
