@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { startControlServer } from "./control-server.ts";
+import { runBackupJob } from "./jobs/backup.ts";
 import { publishStatus, runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
@@ -52,6 +53,7 @@ function jobs(member: Member, stop: AbortSignal): Promise<void>[] {
     runPurgeJob(member, stop),
     runSnapshotJob(member, stop),
     runVerifyJob(member, stop),
+    runBackupJob(member, stop),
   ];
 }
 
