@@ -1,9 +1,15 @@
-/** What an operator is shown to decide whether a database continues the journal, when no checksum can prove it. */
+/**
+ * What an operator is shown to decide whether a database continues the journal, when no checksum can prove it. What looks like
+ * an earlier state of the journal is never taken, although a newer one could look the same: an update that undid another.
+ */
 import { join } from "node:path";
+import { errnoOf } from "../errno.ts";
 import { FileSource } from "../journal/file-source.ts";
 import { formatSegmentPath } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { SegmentDecoder } from "../ltx/segment-decoder.ts";
+import type { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import { Turns } from "../sqlite/turns.ts";
 import type { JournalEnd } from "./journal-end.ts";
 import type { LostDatabase } from "./lost-database.ts";
 import type { LostMachine } from "./lost-machine.ts";
@@ -19,6 +25,8 @@ export interface Evidence {
   /** Pages of the lost database, and how many of them are not as in the journal. */
   readonly pages: number;
   readonly differingPages: number;
+  /** Those of them that are just as the journal had them at some earlier time. */
+  readonly earlierPages: number;
   /** Of the lost database, and of the newest page 1 in the journal, null when that was purged. */
   readonly changeCounter: number;
   readonly journalChangeCounter: number | null;
@@ -28,47 +36,73 @@ export interface Evidence {
 
 interface Found {
   readonly pages: FilePages;
+  /** Its table speaks of `pages` by now. */
   readonly end: JournalEnd;
   readonly lost: LostDatabase;
-  readonly differing: number;
+  /** Numbers of the pages that differ. */
+  readonly differing: readonly number[];
 }
 
-/** @throws SalvageError SALVAGE_OLDER when the change counter shows that the database is behind the journal. */
-export function gatherEvidence(
+/**
+ * @throws SalvageError SALVAGE_OLDER when the database is behind the journal: to take it would undo transactions. Its change
+ * counter shows that, or that all of the pages that differ are earlier ones of the journal.
+ */
+export async function gatherEvidence(
   options: { machine: LostMachine; store: StateStore; journal: string; database: string },
   { pages, end, lost, differing }: Found,
-): Evidence {
+): Promise<Evidence> {
+  const { machine, store, journal, database } = options;
+  const own = store.segments(database, { order: "newest" }).map((row) => join(journal, formatSegmentPath(row)));
+  const paths = [...[...end.paths].reverse(), ...own];
   const page1 = new Uint8Array(pages.pageSize);
   pages.readPage(1, page1);
-  const identity = options.machine.state?.identity;
+  const identity = machine.state?.identity;
   const evidence: Evidence = {
     identity: identity === undefined ? null : `${identity.member} of ${identity.mirror}`,
     pages: pages.pageCount,
-    differingPages: differing,
+    differingPages: differing.length,
+    earlierPages: await countEarlier(end.table, differing, paths),
     changeCounter: changeCounterOf(page1),
-    journalChangeCounter: newestChangeCounter(options, end),
+    journalChangeCounter: newestChangeCounter(paths),
     modified: new Date(lost.writtenAtMs).toISOString(),
   };
-  if (evidence.changeCounter >= (evidence.journalChangeCounter ?? 0)) return evidence;
-  const { changeCounter, journalChangeCounter } = evidence;
-  throw new SalvageError(
-    "SALVAGE_OLDER",
-    `the lost database is older than the journal: its change counter is ${changeCounter}, the journal's ${journalChangeCounter}`,
-    {
-      hint: "Nothing in it is newer than what this mirror has: promote the mirror. Look for the WAL if it is kept elsewhere.",
-    },
-  );
+  const { changeCounter, journalChangeCounter, earlierPages } = evidence;
+  if (changeCounter < (journalChangeCounter ?? 0)) {
+    throw older(`its change counter is ${changeCounter}, the journal's ${journalChangeCounter}`);
+  }
+  if (earlierPages > 0 && earlierPages === differing.length) {
+    throw older(`all ${earlierPages} pages that differ are as the journal had them before`);
+  }
+  return evidence;
 }
 
-function newestChangeCounter(
-  { store, journal, database }: { store: StateStore; journal: string; database: string },
-  end: JournalEnd,
-): number | null {
-  const own = store.segments(database, { order: "newest" }).map((row) => join(journal, formatSegmentPath(row)));
-  for (const path of [...[...end.paths].reverse(), ...own]) {
-    using source = new FileSource(path);
+/** How many of the pages were once as `table` has them, by the journal's files. */
+async function countEarlier(
+  table: PageChecksumTable,
+  differing: readonly number[],
+  paths: readonly string[],
+): Promise<number> {
+  const wanted = new Set(differing);
+  const now = new Uint32Array(2);
+  const turns = new Turns();
+  for (const path of paths) {
+    using source = openIfThere(path);
+    const decoder = source === null || wanted.size === 0 ? null : new SegmentDecoder(source);
+    for (let page = decoder?.next(); page != null; page = decoder?.next()) {
+      if (!wanted.has(page.pgno)) continue;
+      table.get(page.pgno, now);
+      if (page.checksum[0] === now[0] && page.checksum[1] === now[1]) wanted.delete(page.pgno);
+      await turns.spent(page.data.length);
+    }
+  }
+  return differing.length - wanted.size;
+}
+
+function newestChangeCounter(paths: readonly string[]): number | null {
+  for (const path of paths) {
+    using source = openIfThere(path);
     // Pages ascend.
-    const first = new SegmentDecoder(source).next();
+    const first = source === null ? null : new SegmentDecoder(source).next();
     if (first?.pgno === 1) return changeCounterOf(first.data);
   }
   return null;
@@ -76,4 +110,20 @@ function newestChangeCounter(
 
 function changeCounterOf(page1: Uint8Array): number {
   return new DataView(page1.buffer, page1.byteOffset).getUint32(CHANGE_COUNTER_OFFSET);
+}
+
+/** Null when a purge has just taken the file away. */
+function openIfThere(path: string): FileSource | null {
+  try {
+    return new FileSource(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function older(reason: string): SalvageError {
+  return new SalvageError("SALVAGE_OLDER", `the lost database is older than the journal: ${reason}`, {
+    hint: "To take it would undo transactions that this mirror has. If its WAL is lost, look for it; else promote the mirror.",
+  });
 }

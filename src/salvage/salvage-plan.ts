@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Configuration } from "../config/configuration.ts";
 import type { StateStore } from "../journal/state-store.ts";
-import { formatPosition, formatTxid, type Position } from "../ltx/position.ts";
+import { formatPosition, type Position } from "../ltx/position.ts";
 import { comparePages } from "../sqlite/compare-pages.ts";
 import { diffBaseline } from "../sqlite/page-difference.ts";
 import type { WalPosition } from "../sqlite/wal-format.ts";
@@ -169,30 +169,18 @@ class Planning {
     using pages = new FilePages(copy, end.pageSize ?? 0);
     const before = end.table.pageCount;
     const difference = diffBaseline(pages, end.table);
-    for (const _ of difference.pages());
-    if (difference.changedPages === 0 && pages.pageCount === before) {
+    const differing: number[] = [];
+    for (const { pgno } of difference.pages()) differing.push(pgno);
+    if (differing.length === 0 && pages.pageCount === before) {
       this.#proved = true;
       return;
     }
-    if (this.#isEarlier(end)) return;
-    const evidence = gatherEvidence(this.#options, { pages, end, lost, differing: difference.changedPages });
+    const evidence = await gatherEvidence(this.#options, { pages, end, lost, differing });
     if (!acceptDifference) throw unproved(evidence, reason);
     this.#evidence = evidence;
     this.#cut.push(await this.#cutter(lost, end).cutDifference(difference, walEnd));
     this.#method = "difference";
     this.#proved = true;
-  }
-
-  /** Whether the lost database shows a state that this mirror had before; `end.table` speaks of that state by now. */
-  #isEarlier(end: JournalEnd): boolean {
-    const { store, database } = this.#options;
-    const { checksum } = end.table;
-    const found = store.segments(database, { order: "newest" }).find((row) => row.postApplyChecksum === checksum);
-    if (found === undefined || this.#cut.length > 0) return false;
-    this.#notes.push(
-      `this mirror has more than the lost database, which is at transaction ${formatTxid(found.maxTxid)}: its WAL is lost`,
-    );
-    return true;
   }
 
   #cutter(lost: LostDatabase, end: JournalEnd): RemainsCutter {
@@ -260,8 +248,8 @@ function noDatabase(reason: string | null): SalvageError {
 }
 
 function unproved(evidence: Evidence, reason: string | null): SalvageError {
-  const { differingPages, pages, changeCounter, journalChangeCounter, modified } = evidence;
-  const facts = `${differingPages} of ${pages} pages differ; change counter ${changeCounter}, the journal's ${journalChangeCounter ?? "unknown"}; last written ${modified}`;
+  const { differingPages, earlierPages, pages, changeCounter, journalChangeCounter, modified } = evidence;
+  const facts = `${differingPages} of ${pages} pages differ, ${earlierPages} of them as the journal had them before; change counter ${changeCounter}, the journal's ${journalChangeCounter ?? "unknown"}; last written ${modified}`;
   const hint =
     "If this is the lost database and not another copy of it, --accept-difference takes the pages that differ.";
   if (reason === null) {

@@ -6,10 +6,9 @@
  * interruption is part of the mirror's journal, and the next run goes on after it. The worst outcome is a refusal.
  */
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
 import { configuredPath } from "../config/database-pattern.ts";
-import { parseMailbox } from "../config/mailbox-url.ts";
 import { AfterimageError } from "../errors.ts";
 import { FileSource } from "../journal/file-source.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
@@ -17,19 +16,17 @@ import { formatSegmentPath } from "../journal/segment-name.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { readHeader } from "../ltx/header.ts";
 import { formatNodeId } from "../ltx/node-id.ts";
-import { formatPosition, formatTxid, type Position } from "../ltx/position.ts";
+import { formatPosition, type Position } from "../ltx/position.ts";
 import type { MemberControl } from "../member/member-control.ts";
 import { MemberError } from "../member/member-error.ts";
-import { TransportError } from "../transport/transport-error.ts";
 import { deliver } from "./delivery.ts";
-import { DirectoryFiles } from "./directory-files.ts";
-import type { Evidence } from "./evidence.ts";
 import type { LostFiles } from "./lost-files.ts";
-import { findLostMachine, type LostMachine, rootOf } from "./lost-machine.ts";
+import { findLostMachine, type LostMachine } from "./lost-machine.ts";
 import { assertLost, memberOf, WATCH_MS } from "./lost-member.ts";
+import { openFiles } from "./lost-place.ts";
 import { SalvageError } from "./salvage-error.ts";
 import { planSalvage, type SalvagePlan } from "./salvage-plan.ts";
-import { SftpFiles } from "./sftp-files.ts";
+import { report, type SalvagedDatabase, type SalvageResult } from "./salvage-result.ts";
 
 export interface SalvageOptions {
   readonly configuration: Configuration;
@@ -49,37 +46,6 @@ export interface SalvageOptions {
   readonly watchMs?: number;
   /** Takes a sentence for each step. */
   readonly onStep?: (step: string) => void;
-}
-
-/** Plain JSON. TXIDs are 16 hexadecimal digits, positions `epoch:txid:checksum`, times ISO 8601. */
-export interface SalvagedDatabase {
-  readonly database: string;
-  /** `complete`: there was nothing to salvage. `refused`: see `error`; nothing of this database was touched. */
-  readonly outcome: "salvaged" | "complete" | "refused";
-  /** The end of the mirror's journal before and after; null when it has not begun. */
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly firstTxid: string | null;
-  readonly lastTxid: string | null;
-  readonly transactions: number;
-  /** From the lost member's journal, and cut here. */
-  readonly unshippedSegments: number;
-  readonly cutSegments: number;
-  readonly method: SalvagePlan["method"];
-  readonly proved: boolean;
-  readonly discardedFrames: number;
-  /** When the last salvaged transaction was made, by the lost machine's clock, as far as is known. */
-  readonly lastCommit: string | null;
-  readonly evidence: Evidence | null;
-  readonly notes: readonly string[];
-  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
-}
-
-export interface SalvageResult {
-  /** The member that is lost. */
-  readonly member: string;
-  readonly dryRun: boolean;
-  readonly databases: readonly SalvagedDatabase[];
 }
 
 /**
@@ -115,7 +81,8 @@ class Salvage {
   async run(names: readonly string[]): Promise<SalvageResult> {
     const { configuration, self, dryRun = false, watchMs = WATCH_MS } = this.#options;
     const epoch = this.#epoch();
-    const { files, directory } = openFiles(this.#options);
+    const own = ownDatabases(self).flatMap((name) => configuredPath(self, name) ?? []);
+    const { files, directory } = openFiles(this.#options.from, configuration, [join(self.state, "state.db"), ...own]);
     await using _files = files;
     this.#say(`looking for what is left at ${this.#options.from}`);
     const scratch = this.#scratch;
@@ -137,8 +104,9 @@ class Salvage {
       const plan = await this.#plan(database, found);
       const segments = [...plan.unshipped, ...plan.cut];
       this.#say(`${database}: ${segments.length} segments to salvage${plan.proved ? ", every page proved" : ""}`);
-      if (!dryRun && plan.to !== null && segments.length > 0) await this.#deliver(database, plan, plan.to);
-      return { database, ...report(plan), error: null };
+      const isDue = !dryRun && plan.to !== null && segments.length > 0;
+      const waiting = isDue ? await this.#deliver(database, plan, plan.to) : [];
+      return { database, ...report(plan), notes: [...plan.notes, ...waiting], error: null };
     } catch (error) {
       if (!(error instanceof AfterimageError)) throw error;
       const { code, message, hint = null } = error;
@@ -163,19 +131,20 @@ class Salvage {
     });
   }
 
-  async #deliver(database: string, plan: SalvagePlan, to: Position): Promise<void> {
+  /** Returns what is to be said of the integration. */
+  async #deliver(database: string, plan: SalvagePlan, to: Position): Promise<string[]> {
     const { self, control } = this.#options;
     await deliver([...plan.unshipped, ...plan.cut], self.directory, { database, epoch: to.epoch });
     this.#say(`${database}: delivered; waiting for its integration`);
     await control.integrate([database]);
     using store = this.#store();
     const row = store.database(database);
-    if (row?.received?.txid === to.txid && row.received.checksum === to.checksum) {
-      if (row.integrated?.txid === to.txid || row.paused) return;
+    if (row?.received?.txid !== to.txid || row.received.checksum !== to.checksum) {
+      throw new SalvageError("SALVAGE_NOT_TAKEN", `${database} is at ${describePosition(row?.received ?? null)}`, {
+        hint: "See `afterimage status` and the quarantine directory for the reason; then run the command again.",
+      });
     }
-    throw new SalvageError("SALVAGE_NOT_TAKEN", `${database} is at ${describePosition(row?.integrated ?? null)}`, {
-      hint: "See `afterimage status` and the quarantine directory for the reason; then run the command again.",
-    });
+    return row.integrated?.txid === to.txid ? [] : [`integration is at ${describePosition(row.integrated)}; it waits`];
   }
 
   /** Who made the commits at the end of this mirror's journal. */
@@ -230,37 +199,6 @@ function ownDatabases(self: MemberConfiguration): string[] {
   return [...new Set([...self.databases.keys(), ...journals])];
 }
 
-/** @throws TransportError URL_INVALID */
-function openFiles({ from, configuration, self }: SalvageOptions): { files: LostFiles; directory: string } {
-  const isUrl = /^[a-z]+:\/\//.test(from);
-  const place = isUrl ? parseMailbox(from) : ({ kind: "file", path: resolve(from) } as const);
-  if (typeof place === "string") {
-    throw new TransportError("URL_INVALID", `not a place that can be looked at: ${from}`, { hint: `${place}.` });
-  }
-  if (place.kind === "file") {
-    const boundary = rootOf(place.path, configuration) ?? place.path;
-    const own = [
-      join(self.state, "state.db"),
-      ...ownDatabases(self).flatMap((name) => configuredPath(self, name) ?? []),
-    ];
-    return { files: new DirectoryFiles(boundary, own), directory: place.path };
-  }
-  return {
-    files: new SftpFiles({ ...place, hostKey: hostKeyOf(configuration, place) }, configuration.ssh),
-    directory: place.path,
-  };
-}
-
-/** The key that is pinned for this host's mailbox; null for the list of known hosts. */
-function hostKeyOf({ members }: Configuration, { host, port }: { host: string; port: number }): string | null {
-  for (const { mailbox, hostKey } of members.values()) {
-    const known = parseMailbox(mailbox);
-    if (typeof known !== "string" && known.kind === "sftp" && known.host === host && known.port === port)
-      return hostKey;
-  }
-  return null;
-}
-
 function assertEpoch({ state }: LostMachine, epoch: number): void {
   const theirs = state?.role?.epoch ?? epoch;
   if (theirs === epoch) return;
@@ -279,28 +217,6 @@ function describe({ state, journal, databases, unreadable }: LostMachine): strin
     databases.size === 0 ? "no database" : `the databases ${[...databases.keys()].join(", ")}`,
   ];
   return [...parts, ...unreadable.map((problem) => `not readable: ${problem}`)].join(", ");
-}
-
-function report(plan: SalvagePlan | null): Omit<SalvagedDatabase, "database" | "error"> {
-  const { from = null, to = null, unshipped = [], cut = [] } = plan ?? {};
-  const segments = [...unshipped, ...cut];
-  const first = segments[0];
-  return {
-    outcome: first === undefined ? "complete" : "salvaged",
-    from: from === null ? null : formatPosition(from),
-    to: to === null ? null : formatPosition(to),
-    firstTxid: first === undefined ? null : formatTxid(first.minTxid),
-    lastTxid: first === undefined || to === null ? null : formatTxid(to.txid),
-    transactions: Number((to?.txid ?? 0n) - (from?.txid ?? 0n)),
-    unshippedSegments: unshipped.length,
-    cutSegments: cut.length,
-    method: plan?.method ?? "none",
-    proved: plan?.proved ?? false,
-    discardedFrames: plan?.discardedFrames ?? 0,
-    lastCommit: plan?.lastCommitMs == null ? null : new Date(plan.lastCommitMs).toISOString(),
-    evidence: plan?.evidence ?? null,
-    notes: plan?.notes ?? [],
-  };
 }
 
 function describePosition(position: Position | null): string {

@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
 import type { Member } from "../../src/member/member.ts";
-import { type SalvagedDatabase, type SalvageOptions, type SalvageResult, salvage } from "../../src/salvage/salvage.ts";
+import { type SalvageOptions, salvage } from "../../src/salvage/salvage.ts";
+import type { SalvagedDatabase, SalvageResult } from "../../src/salvage/salvage-result.ts";
 import {
   addVisits,
   CLINIC,

@@ -128,7 +128,9 @@ test("a WAL that a clean close has removed is refused with what is known, and ta
   clinic.lose();
   const refused = await clinic.salvageClinic();
   expect(refused).toMatchObject({ outcome: "refused", error: { code: "SALVAGE_WAL_DIFFERENT" } });
-  expect(refused.error?.message).toMatch(/there is no WAL: it is gone. \d+ of \d+ pages differ; change counter \d+/);
+  expect(refused.error?.message).toMatch(
+    /there is no WAL: it is gone. \d+ of \d+ pages differ, \d+ of them as the journal had them before; change counter \d+/,
+  );
   const taken = await clinic.salvageClinic({ acceptDifference: true });
   expect(taken).toMatchObject({
     ...{ outcome: "salvaged", method: "difference", proved: true, transactions: 1 },
@@ -147,8 +149,30 @@ test("a database whose WAL is lost is not taken for a newer one", async () => {
   clinic.lose();
   rmSync(clinic.walOnDisk);
   expect(await clinic.salvageClinic({ acceptDifference: true })).toMatchObject({
-    outcome: "complete",
-    notes: [expect.stringContaining("this mirror has more than the lost database")],
+    outcome: "refused",
+    error: {
+      code: "SALVAGE_OLDER",
+      message: expect.stringMatching(/all \d+ pages that differ are as the journal had them before|change counter is/),
+    },
+  });
+});
+
+test("a database that is older than the journal is not taken, even where no position of the journal is the same", async () => {
+  await using clinic = await LostClinic.begin();
+  // One segment of several commits, of which the file holds the first ones only.
+  addVisits(clinic.application, 9);
+  clinic.application.pragma("wal_checkpoint(PASSIVE)");
+  clinic.application.exec("UPDATE visit SET note = 'seen' WHERE id < 5");
+  await clinic.rotate();
+  await clinic.ship();
+  clinic.application.exec("UPDATE visit SET note = 'read' WHERE id < 5");
+  await clinic.rotate();
+  await clinic.ship();
+  clinic.lose();
+  rmSync(clinic.walOnDisk);
+  expect(await clinic.salvageClinic({ acceptDifference: true })).toMatchObject({
+    outcome: "refused",
+    error: { code: "SALVAGE_OLDER" },
   });
 });
 
