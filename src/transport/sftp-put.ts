@@ -61,7 +61,11 @@ export async function putFile(place: Place, local: FileHandle, options: PutOptio
   }
 }
 
-export async function publishBytes(place: Place, bytes: Uint8Array): Promise<void> {
+export async function publishBytes(
+  place: Place,
+  bytes: Uint8Array,
+  onWritten: PutOptions["onWritten"] = async () => {},
+): Promise<void> {
   const { session } = place;
   const path = pathOf(place);
   const part = uniquePartPath(path);
@@ -69,6 +73,7 @@ export async function publishBytes(place: Place, bytes: Uint8Array): Promise<voi
     await writePart(place, { path: part, resumable: false }, bytes.length, async (handle) => {
       await session.write(handle, Buffer.from(bytes), 0);
     });
+    await onWritten(part);
     await replace(session, part, path);
   } catch (error) {
     session.unlink(part).catch(() => undefined);

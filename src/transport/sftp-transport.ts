@@ -140,7 +140,9 @@ export class SftpTransport implements Transport {
 
   async publish(name: string, bytes: Uint8Array): Promise<void> {
     const parts = splitName(name);
-    await this.#attempt("publish", name, undefined, (session) => publishBytes(this.#place(session, parts), bytes));
+    await this.#attempt("publish", name, undefined, async (session) => {
+      await publishBytes(this.#place(session, parts), bytes, (part) => this.#clean(session, part));
+    });
   }
 
   /** The extensions of OpenSSH's that are used here and that the server does not have; nothing is changed there. */

@@ -107,6 +107,9 @@ describe("an OpenSSH server", () => {
     await server.open().put(localFile(10), "inbox/a.ltx");
     const left = [".new.ltx.0123abcd.part", ".other.ltx.part", "a.ltx", "old.ltx"];
     await vi.waitFor(() => expect(readdirSync(inbox).sort()).toEqual(left));
+    place(".old.ltx.0123abcd.part", 3700);
+    await server.open().publish("inbox/a.ltx", Buffer.from("x"));
+    await vi.waitFor(() => expect(readdirSync(inbox).sort()).toEqual(left));
   });
 
   test("with a link under a file's name has it refused by put and replaced by publish", async () => {
