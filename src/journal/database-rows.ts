@@ -92,11 +92,14 @@ const EMPTY_ROW: Omit<DatabaseRow, "name"> = {
 export class DatabaseRows {
   readonly #database: Database;
   readonly #select: Statement<[string], RawRow>;
+  /** Rows as they were read; null when other processes may write. A daemon asks for each of hundreds several times a second. */
+  readonly #known: Map<string, DatabaseRow | null> | null;
   readonly #write: Statement;
   readonly #delete: Statement;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#known = database.readonly ? null : new Map();
     this.#select = database.prepare("SELECT * FROM databases WHERE name = ?");
     this.#write = database.prepare(`
       INSERT OR REPLACE INTO databases VALUES (
@@ -107,8 +110,17 @@ export class DatabaseRows {
   }
 
   get(name: string): DatabaseRow | null {
-    const row = this.#select.get(name);
-    return row === undefined ? null : decode(row);
+    const known = this.#known?.get(name);
+    if (known !== undefined) return known;
+    const raw = this.#select.get(name);
+    const row = raw === undefined ? null : decode(raw);
+    this.#known?.set(name, row);
+    return row;
+  }
+
+  /** What was saved since has been rolled back: rows are read anew. */
+  forget(): void {
+    this.#known?.clear();
   }
 
   save(name: string, change: DatabaseChange): void {
@@ -116,10 +128,12 @@ export class DatabaseRows {
       this.#write.run(encode({ ...EMPTY_ROW, ...this.get(name), ...change, name }));
     };
     this.#database.transaction(readAndWrite).immediate();
+    this.#known?.delete(name);
   }
 
   delete(name: string): void {
     this.#delete.run(name);
+    this.#known?.delete(name);
   }
 }
 

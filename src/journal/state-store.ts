@@ -102,7 +102,12 @@ export class StateStore implements Disposable {
 
   /** Runs `change` in one transaction: all of it becomes durable before this returns, or, when it throws, nothing. May be nested. */
   transaction<T>(change: () => T): T {
-    return this.#database.transaction(change).immediate();
+    try {
+      return this.#database.transaction(change).immediate();
+    } catch (error) {
+      this.#rows.forget();
+      throw error;
+    }
   }
 
   role(): RoleRow | null {

@@ -6,7 +6,6 @@
  * that came too early waits, a bad file is moved to `quarantine/` with the reason and is asked for again.
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AfterimageError } from "../errors.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
@@ -15,6 +14,7 @@ import { isSnapshot } from "../ltx/header.ts";
 import type { Position, Txid } from "../ltx/position.ts";
 import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
+import { EmptiableDirectory } from "./emptiable-directory.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -38,6 +38,7 @@ export class Inbox {
   readonly #context: MemberContext;
   readonly #database: string;
   readonly #directory: string;
+  readonly #entries: EmptiableDirectory;
   /** Since when this mirror knows of something that it has not received, without any progress. */
   #missingSinceMs: number | null = null;
   #taking = false;
@@ -48,6 +49,7 @@ export class Inbox {
     this.quarantine = new Quarantine(context, database);
     this.#directory = join(context.self.directory, inboxDirectory(database, context.epoch));
     mkdirSync(this.#directory, { recursive: true });
+    this.#entries = new EmptiableDirectory(this.#directory, context.nowMs);
   }
 
   get directory(): string {
@@ -118,7 +120,7 @@ export class Inbox {
   /** Files with final names, oldest first; a name that is no segment's goes to quarantine. What is no file stays where it is. */
   async #arrivals(): Promise<Arrival[]> {
     const found: Arrival[] = [];
-    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
+    for (const entry of await this.#entries.entries()) {
       const { name } = entry;
       if (name.startsWith(".") || !entry.isFile()) continue;
       const path = join(this.#directory, name);

@@ -50,6 +50,8 @@ export function nextBatch(
 ): Batch | null {
   const integrated = row?.integrated?.txid ?? (0n as Txid);
   const begun = parseIntent(row?.intent);
+  // Asked every few seconds of every database, so that it should cost nothing while nothing waits.
+  if (begun === null && isAtEnd(row)) return null;
   const segments =
     begun?.snapshot === true
       ? []
@@ -65,6 +67,11 @@ export function nextBatch(
   }
   const last = catalogue.latestSnapshot(name, epoch);
   return last === null || last.maxTxid <= integrated ? null : { rows: [last], last, snapshot: true };
+}
+
+function isAtEnd(row: DatabaseRow | null): boolean {
+  const { received, integrated } = row ?? {};
+  return integrated != null && received?.epoch === integrated.epoch && received.txid === integrated.txid;
 }
 
 /**

@@ -266,11 +266,11 @@ export class Shipper {
   /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
   #due(database: string, shipped: Txid): SegmentRow[] {
     const { epoch } = this.#context;
+    if (shipped >= (this.#store.database(database)?.received?.txid ?? 0n)) return [];
     const after = (txid: Txid) =>
       this.#store.segments(database, { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS });
     const segments = after(shipped);
     const [first] = segments;
-    if (first === undefined && shipped >= (this.#store.database(database)?.received?.txid ?? 0n)) return [];
     if (shipped > 0n && first !== undefined && first.minTxid <= shipped + 1n) return segments;
     const snapshot = this.#store.latestSnapshot(database, epoch);
     return snapshot === null || snapshot.maxTxid <= shipped ? [] : [snapshot, ...after(snapshot.maxTxid)];

@@ -83,6 +83,7 @@ test("a transaction that throws leaves nothing, a nested one only itself undone"
   thrownBy(() =>
     store.transaction(() => {
       store.saveDatabase("orders", { paused: true });
+      expect(store.database("orders")).toMatchObject({ paused: true });
       throw new Error("undo");
     }),
   );
@@ -93,6 +94,7 @@ test("a transaction that throws leaves nothing, a nested one only itself undone"
     thrownBy(() =>
       store.transaction(() => {
         store.saveDatabase("orders", { pageCount: 8 });
+        expect(store.database("orders")).toMatchObject({ pageCount: 8 });
         throw new Error("undo");
       }),
     );
