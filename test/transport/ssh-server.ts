@@ -5,12 +5,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 import type { SshConfiguration } from "../../src/config/configuration.ts";
+import { freePorts } from "../../src/demo/free-ports.ts";
 import { type SftpMailbox, type SftpTimes, SftpTransport } from "../../src/transport/sftp-transport.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -128,12 +128,8 @@ export function giveToAccount(path: string): void {
 }
 
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
+  const [port = 0] = await freePorts(1);
+  return port;
 }
 
 function chrootDirectory(): string {
