@@ -49,6 +49,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   CONFIG_INVALID: EXIT.usage,
   MEMBER_UNKNOWN: EXIT.usage,
   DATABASE_UNKNOWN: EXIT.usage,
+  RELOAD_NEEDS_RESTART: EXIT.refused,
   CONTROL_PATH_TOO_LONG: EXIT.usage,
   URL_INVALID: EXIT.usage,
 

@@ -1,13 +1,24 @@
 import type { Logger } from "pino";
+import type { Configuration } from "../config/configuration.ts";
 import type { Member } from "../member/member.ts";
 import type { Selection } from "./open-configuration.ts";
 
 /**
  * Opens the member in this process. Its code is loaded only now: SQLite, the watcher and the rest of it take longer to load
  * than a question to the daemon takes.
+ * @param readConfiguration for a reload, in a daemon.
  * @throws StateError LOCK_HELD when another process has the state directory.
  */
-export async function openMember({ configuration, member }: Selection, logger: Logger): Promise<Member> {
+export async function openMember(
+  { configuration, member }: Selection,
+  logger: Logger,
+  readConfiguration?: () => Configuration,
+): Promise<Member> {
   const module = await import("../member/member.ts");
-  return await module.Member.open({ configuration, member: member.name, logger });
+  return await module.Member.open({
+    configuration,
+    member: member.name,
+    logger,
+    ...(readConfiguration === undefined ? {} : { readConfiguration }),
+  });
 }

@@ -15,6 +15,7 @@ import { registerIntegrate } from "./integrate.ts";
 import { printError } from "./print-error.ts";
 import { registerPurge } from "./purge.ts";
 import type { Execute, Register } from "./register.ts";
+import { registerReload } from "./reload.ts";
 import { registerRestore } from "./restore.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly Register[] = [
   registerConfigCheck,
   registerDoctor,
   registerRun,
+  registerReload,
   registerStatus,
   registerRotate,
   registerShip,

@@ -1,4 +1,4 @@
-/** `afterimage run`: the daemon, in the foreground. It ends with 0 after SIGTERM, SIGINT or SIGHUP. */
+/** `afterimage run`: the daemon, in the foreground. It ends with 0 after SIGTERM or SIGINT, and reads its configuration again on SIGHUP. */
 import type { Command } from "commander";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -8,13 +8,21 @@ import { openMember } from "./open-member.ts";
 import type { Register } from "./register.ts";
 import { stopRequest } from "./stop-request.ts";
 
-const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export async function run(args: GlobalOptions, io: CommandIo): Promise<number> {
   const selection = openConfiguration(args, io);
   const logger = createLogger(io, args.quiet === true ? "warn" : "info");
   const stop = stopRequest(STOP_SIGNALS);
-  const opened = await openMember(selection, logger);
+  let reload = async () => {};
+  process.on("SIGHUP", () => reload());
+  const opened = await openMember(selection, logger, () => openConfiguration(args, io).configuration);
+  // What goes wrong is an event, and in the log.
+  reload = () =>
+    opened.reload().then(
+      () => undefined,
+      () => undefined,
+    );
   try {
     await opened.run(stop);
   } finally {

@@ -88,7 +88,7 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
   ];
 }
 
-function problemLines({ member, databases, followers, journal }: MemberStatus): string[] {
+function problemLines({ member, databases, followers, journal, errors }: MemberStatus): string[] {
   const ofDatabases = Object.entries(databases).flatMap(([name, { error, heldBy, quarantined, verified }]) => [
     ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
     ...errorLines(`${member}/${name}`, error),
@@ -98,7 +98,8 @@ function problemLines({ member, databases, followers, journal }: MemberStatus): 
   const ofFollowers = Object.entries(followers).flatMap(([name, { error }]) =>
     errorLines(`${member} -> ${name}`, error),
   );
-  return [...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+  const ofMember = errors.flatMap((error) => errorLines(member, error));
+  return [...ofMember, ...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
 }
 
 function verificationLines(where: string, verified: DatabaseStatus["verified"]): string[] {

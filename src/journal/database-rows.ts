@@ -94,6 +94,7 @@ export class DatabaseRows {
   readonly #select: Statement<[string], RawRow>;
   /** Rows as they were read; null when other processes may write. A daemon asks for each of hundreds several times a second. */
   readonly #known: Map<string, DatabaseRow | null> | null;
+  readonly #names: Statement<[], string>;
   readonly #write: Statement;
   readonly #delete: Statement;
 
@@ -101,12 +102,17 @@ export class DatabaseRows {
     this.#database = database;
     this.#known = database.readonly ? null : new Map();
     this.#select = database.prepare("SELECT * FROM databases WHERE name = ?");
+    this.#names = database.prepare<[], string>("SELECT name FROM databases ORDER BY name").pluck();
     this.#write = database.prepare(`
       INSERT OR REPLACE INTO databases VALUES (
         @name, @received, @integrated, @receivedAtMs, @integratedAtMs, @receivedTimeMs, @integratedTimeMs,
         @pageSize, @pageCount, @walPosition, @mirrorMark, @intent, @closedSignature, @paused, @error
       )`);
     this.#delete = database.prepare("DELETE FROM databases WHERE name = ?");
+  }
+
+  names(): string[] {
+    return this.#names.all();
   }
 
   get(name: string): DatabaseRow | null {

@@ -131,6 +131,11 @@ export class StateStore implements Disposable {
     });
   }
 
+  /** Every database that something was ever saved of, sorted. */
+  databaseNames(): string[] {
+    return this.#rows.names();
+  }
+
   /** What is known of a database; null when nothing was ever saved. */
   database(name: string): DatabaseRow | null {
     return this.#rows.get(name);

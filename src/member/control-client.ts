@@ -44,6 +44,10 @@ class ControlClient implements MemberControl {
     return this.#call("status", {}, controlSchemas.results.status);
   }
 
+  reload() {
+    return this.#call("reload", {}, controlSchemas.results.reload);
+  }
+
   rotate(databases?: readonly string[]) {
     return this.#call("rotate", { databases }, controlSchemas.results.rotate);
   }

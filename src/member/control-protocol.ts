@@ -14,6 +14,7 @@ const fenceResult = z.object({ database: z.string(), fenced: z.boolean(), change
 
 const requests = {
   status: z.strictObject({}),
+  reload: z.strictObject({}),
   rotate: databases,
   integrate: databases,
   fence: databases,
@@ -28,6 +29,7 @@ const requests = {
 
 const results = {
   status: z.object({ mirror: z.string(), answeredBy: z.string(), members: z.array(memberStatusSchema) }),
+  reload: z.object({ changed: z.array(z.string()) }),
   rotate: z.array(z.object({ database: z.string(), segments: z.array(z.string()), position: z.string() })),
   integrate: z.array(z.object({ database: z.string(), transactions: z.int(), position: z.string().nullable() })),
   fence: z.array(fenceResult),

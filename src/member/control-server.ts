@@ -48,6 +48,7 @@ function createApp(control: MemberControl): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: "idle", exposeHeadRoutes: false });
   const { requests } = controlSchemas;
   post(app, "status", requests.status, () => control.status());
+  post(app, "reload", requests.reload, () => control.reload());
   post(app, "rotate", requests.rotate, ({ databases }) => control.rotate(databases));
   post(app, "integrate", requests.integrate, ({ databases }) => control.integrate(databases));
   post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));

@@ -15,10 +15,10 @@ import type { Position, Txid } from "../ltx/position.ts";
 import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
 import { EmptiableDirectory } from "./emptiable-directory.ts";
+import { ownInbox } from "./inbox-directory.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { Quarantine } from "./quarantine.ts";
-import { inboxDirectory } from "./shipper.ts";
 
 /** Something must be missing this long before it is asked for: files may arrive out of order, and large ones take time. */
 const PATIENCE_MS = 3_000;
@@ -47,7 +47,7 @@ export class Inbox {
     this.#context = context;
     this.#database = database;
     this.quarantine = new Quarantine(context, database);
-    this.#directory = join(context.self.directory, inboxDirectory(database, context.epoch));
+    this.#directory = ownInbox(context, database);
     mkdirSync(this.#directory, { recursive: true });
     this.#entries = new EmptiableDirectory(this.#directory, context.nowMs);
   }

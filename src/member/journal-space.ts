@@ -30,8 +30,9 @@ export interface SpaceOptions {
   /** The journal directory. */
   readonly directory: string;
   readonly store: StateStore;
+  /** Read anew at each use, as it is replaced by a reload. */
   readonly configuration: JournalConfiguration;
-  /** Database files by name. */
+  /** Files of the databases that are served now, by name. */
   readonly databases: ReadonlyMap<string, string>;
 }
 
@@ -66,8 +67,8 @@ export class JournalSpace {
 
   constructor(options: SpaceOptions) {
     this.#options = options;
-    const { store, databases } = options;
-    for (const name of databases.keys()) this.#bytes += store.segmentTotals(name).bytes;
+    const { store } = options;
+    for (const name of store.databaseNames()) this.#bytes += store.segmentTotals(name).bytes;
     this.measure();
   }
 

@@ -1,16 +1,47 @@
 import { parseMailbox } from "../config/mailbox-url.ts";
 import { startEndpoint } from "../endpoint/endpoint.ts";
+import { EndpointError } from "../endpoint/endpoint-error.ts";
 import type { MemberContext } from "./member-context.ts";
+import { pause } from "./pause.ts";
+
+const RETRY_MS = 5_000;
 
 /**
- * Serves this member's own mailbox by SFTP, if its configuration has `listen`, until the result is disposed of.
- * @throws EndpointError.
+ * Serves this member's own mailbox by SFTP until `stop` is aborted.
+ * @param atStart at the start of a daemon it must be possible, later, after a reload, it is tried again and again.
+ * @throws EndpointError at the start.
  */
-export async function serveMailbox({ self, logger }: MemberContext): Promise<AsyncDisposable | null> {
-  const { listen, directory, state } = self;
-  if (listen === null) return null;
+export async function serveMailbox(
+  context: MemberContext,
+  { atStart }: { readonly atStart: boolean },
+  stop: AbortSignal,
+): Promise<void> {
+  let failed: string | null = null;
+  while (!stop.aborted) {
+    try {
+      await using _endpoint = await listen(context);
+      if (failed !== null) context.event("info", "LISTENING", null, "the mailbox can be reached by SFTP again");
+      failed = null;
+      await aborted(stop);
+    } catch (error) {
+      if (atStart || !(error instanceof EndpointError)) throw error;
+      if (error.code !== failed) context.event("error", error.code, null, error.message);
+      failed = error.code;
+      await pause(RETRY_MS, stop);
+    }
+  }
+}
+
+async function listen({ self, logger }: MemberContext): Promise<AsyncDisposable | null> {
+  const { directory, state } = self;
+  if (self.listen === null) return null;
   const mailbox = parseMailbox(self.mailbox);
   const mountedAt = typeof mailbox === "string" ? directory : mailbox.path;
-  const endpoint = await startEndpoint({ listen, directory, mountedAt, state, logger });
+  const endpoint = await startEndpoint({ listen: self.listen, directory, mountedAt, state, logger });
   return { [Symbol.asyncDispose]: () => endpoint.close() };
+}
+
+async function aborted(stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return;
+  await new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,4 +1,5 @@
 /** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
+import { configuredPath } from "../config/database-pattern.ts";
 import { formatChecksum, formatTxid } from "../ltx/position.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
@@ -9,6 +10,7 @@ import type {
   MemberControl,
   PurgeOptions,
   PurgeResult,
+  ReloadResult,
   RotationResult,
   SegmentFilter,
   SegmentView,
@@ -19,7 +21,7 @@ import type {
   SyncOptions,
   VerificationResult,
 } from "./member-control.ts";
-import { MemberError } from "./member-error.ts";
+import { MemberError, notRunning } from "./member-error.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
 import type { OperationalDuty } from "./operational-duty.ts";
 import type { Peer } from "./peer.ts";
@@ -45,8 +47,16 @@ export abstract class MemberCommands implements MemberControl {
   /** Whether a daemon serves this member. */
   abstract get running(): boolean;
 
+  /** Reads the configuration again and applies it; null when no daemon serves this member. */
+  abstract readonly reloader: (() => Promise<ReloadResult>) | null;
+
   /** This member's own status document. */
   abstract ownStatus(): MemberStatus;
+
+  async reload(): Promise<ReloadResult> {
+    if (this.reloader !== null) return await this.reloader();
+    throw notRunning(this.context.self.name);
+  }
 
   async status(): Promise<MirrorSetStatus> {
     const { configuration, self } = this.context;
@@ -97,9 +107,10 @@ export abstract class MemberCommands implements MemberControl {
   }
 
   async segments(filter: SegmentFilter): Promise<SegmentView[]> {
-    const { self, store, journal } = this.context;
-    if (filter.database !== undefined && !self.databases.has(filter.database)) throw unknownDatabase(filter.database);
-    const names = filter.database === undefined ? [...self.databases.keys()] : [filter.database];
+    const { store, journal } = this.context;
+    const known = this.context.journals();
+    if (filter.database !== undefined && !known.includes(filter.database)) throw unknownDatabase(filter.database);
+    const names = filter.database === undefined ? known : [filter.database];
     const limit = filter.limit ?? 50;
     return names.flatMap((name) =>
       store
@@ -175,7 +186,8 @@ export abstract class MemberCommands implements MemberControl {
       ends,
       databasesOf: (name) => {
         const member = behind.find((other) => other.name === name);
-        return member === undefined ? null : [...member.databases.keys()];
+        if (member === undefined) return null;
+        return [...this.context.databases.keys()].filter((database) => configuredPath(member, database) !== null);
       },
       known: (name) => this.ownStatus().followers[name],
     };

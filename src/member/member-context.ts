@@ -8,8 +8,12 @@ import type { JournalSpace } from "./journal-space.ts";
 
 /** What every part of a member works with. */
 export interface MemberContext {
+  /** As it is now: a reload replaces it. */
   readonly configuration: Configuration;
+  /** This member's part of it. */
   readonly self: MemberConfiguration;
+  /** Files of the databases that are served now, by name. */
+  readonly databases: ReadonlyMap<string, string>;
   readonly role: MemberRole;
   readonly epoch: number;
   readonly store: StateStore;
@@ -20,6 +24,12 @@ export interface MemberContext {
   nowMs(): number;
   /** Something that status shows has changed: the status document is written again soon. */
   changed(): void;
+  /** Every database that has a journal here, also those that are served no longer. */
+  journals(): readonly string[];
+  /** A database's file is not where it was: it may have been removed. */
+  databaseMissing(): void;
+  /** Whether the file of a database, that only a pattern names, was removed: then it is about to be let go of. */
+  isRemoved(database: string): boolean;
   /** There are new segments in a database's journal. */
   journalGrew(database: string): void;
   /** Keeps an event in the state database and logs it. */

@@ -107,6 +107,11 @@ export interface PurgeResult {
   readonly bytes: number;
 }
 
+export interface ReloadResult {
+  /** Keys of the configuration that are other ones now, such as `journal.rotate` or `members.porto.follows`. */
+  readonly changed: readonly string[];
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -123,5 +128,7 @@ export interface MemberControl {
   /** Ships everything that the journal holds, whatever the schedule says. A follower that cannot be reached delays no other. */
   ship(options: ShipOptions): Promise<ShippedMember[]>;
   /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
+  /** Reads the configuration file again and applies it; when that cannot be done, nothing has changed. */
+  reload(): Promise<ReloadResult>;
   sync(options: SyncOptions): Promise<SyncedMember[]>;
 }

@@ -2,6 +2,11 @@ import { AfterimageError, type ErrorDetails } from "../errors.ts";
 
 export type MemberErrorCode =
   | "DATABASE_UNKNOWN"
+  /** The directory of a pattern of databases. */
+  | "DATABASES_UNREADABLE"
+  /** Nobody can be asked to reload: no daemon serves this member. */
+  | "NOT_RUNNING"
+  | "RELOAD_NEEDS_RESTART"
   | "NOT_OPERATIONAL"
   | "NOT_A_MIRROR"
   | "UNFENCE_REFUSED"
@@ -47,4 +52,17 @@ export class MemberError extends AfterimageError {
     super(message, details);
     this.code = code;
   }
+}
+
+export function notRunning(member: string): MemberError {
+  return new MemberError("NOT_RUNNING", `no daemon serves ${member}`, {
+    hint: "It reads the configuration when it starts: `afterimage run`. One that runs with another `state` needs a restart.",
+  });
+}
+
+/** What is asked of a database after it was let go of. */
+export function databaseClosed(name: string): MemberError {
+  return new MemberError("DATABASE_UNKNOWN", `this member serves ${name} no longer`, {
+    hint: "Its file was removed, or it was taken out of the configuration: look for DATABASE_REMOVED among the events.",
+  });
 }

@@ -7,22 +7,31 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import {
-  type Configuration,
-  FOLLOWS_OPERATIONAL,
-  type MemberConfiguration,
-  selectMember,
-} from "../config/configuration.ts";
+import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
+import { configuredPath } from "../config/database-pattern.ts";
 import type { EventLevel } from "../journal/event-log.ts";
 import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { NO_TXID } from "../ltx/position.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
+import { DatabaseNotes } from "./database-notes.ts";
+import { removeEmptyInbox } from "./inbox-directory.ts";
 import { JournalSpace } from "./journal-space.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
+import type { ReloadResult } from "./member-control.ts";
+import {
+  connectionFingerprint,
+  followersOf,
+  type MemberPlan,
+  sameDatabases,
+  shipperFingerprint,
+  upstreamOf,
+} from "./member-plan.ts";
+import { MirrorDatabases } from "./mirror-databases.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
+import { OperationalDatabases } from "./operational-databases.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
 import { PurgeDuty } from "./purge-duty.ts";
@@ -36,22 +45,41 @@ export interface MemberOptions {
   /** Name of the member that this machine is. */
   readonly member: string;
   readonly logger: Logger;
+  /** Reads the configuration anew, for a reload. @throws ConfigError. */
+  readonly readConfiguration?: () => Configuration;
   readonly nowMs?: () => number;
   /** Called at every named step of a mirror; for fault tests. */
   readonly onStep?: (step: MirrorStep) => void;
+}
+
+/** What a reload, or databases that come and go, replace. */
+interface Live {
+  configuration: Configuration;
+  self: MemberConfiguration;
+  databases: ReadonlyMap<string, string>;
+  journals: readonly string[];
 }
 
 export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
   override readonly role: MemberRole;
   /** Every other member of the mirror set. */
-  override readonly peers: ReadonlyMap<string, Peer>;
+  override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
   override readonly mirrors = new Map<string, MirrorDuty>();
   override readonly shippers = new Map<string, Shipper>();
   override readonly purgeDuty: PurgeDuty;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
+  /** Set when databases may have come or gone, so that they are looked for before their time. */
+  readonly databasesMoved = new Signal();
+  /** Reads the configuration again and applies it; null when no daemon serves this member. */
+  reloader: (() => Promise<ReloadResult>) | null = null;
+  readonly #options: MemberOptions;
+  readonly #live: Live;
+  readonly #notes: DatabaseNotes;
+  readonly #found: OperationalDatabases;
+  readonly #followed: MirrorDatabases;
   readonly #lock: ProcessLock;
   #running = false;
   #closed = false;
@@ -77,23 +105,59 @@ export class Member extends MemberCommands implements AsyncDisposable {
 
   private constructor(options: MemberOptions, self: MemberConfiguration, lock: ProcessLock, store: StateStore) {
     super();
-    const { configuration, logger, nowMs = Date.now } = options;
+    const { configuration } = options;
+    this.#options = options;
     this.#lock = lock;
+    this.#live = { configuration, self, databases: new Map(), journals: [] };
     const known = store.role();
     this.role = known?.role ?? (configuration.operational === self.name ? "operational" : "mirror");
     const epoch = known?.epoch ?? 1;
     if (known === null) store.saveRole({ role: this.role, epoch });
-    const directory = join(self.state, "journal");
-    this.context = {
-      configuration,
-      self,
+    this.context = this.#makeContext(store, epoch, options);
+    this.#notes = new DatabaseNotes(this.context);
+    this.#found = new OperationalDatabases(this.context);
+    const source = { upstream: () => this.upstream, duties: this.mirrors, notes: this.#notes };
+    this.#followed = new MirrorDatabases(this.context, source);
+    const plan = this.plan();
+    this.#takeUp(plan);
+    for (const [name, path] of plan.databases) if (this.#notes.isRemoved(name)) this.#noteAdded(name, path);
+    for (const name of store.databaseNames()) if (!plan.databases.has(name)) this.#noteRemoved(name, plan);
+    this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
+  }
+
+  #makeContext(store: StateStore, epoch: number, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
+    const live = this.#live;
+    const directory = join(live.self.state, "journal");
+    const space = new JournalSpace({
+      directory,
+      store,
+      get configuration() {
+        return live.configuration.journal;
+      },
+      get databases() {
+        return live.databases;
+      },
+    });
+    return {
+      get configuration() {
+        return live.configuration;
+      },
+      get self() {
+        return live.self;
+      },
+      get databases() {
+        return live.databases;
+      },
       role: this.role,
       epoch,
       store,
       journal: new Journal(directory, store.catalogue),
-      space: new JournalSpace({ directory, store, configuration: configuration.journal, databases: self.databases }),
+      space,
       logger,
       nowMs,
+      journals: () => live.journals,
+      databaseMissing: () => this.databasesMoved.set(),
+      isRemoved: (name) => this.role === "operational" && this.#found.isGone(name, live.self),
       changed: () => this.statusChanged.set(),
       journalGrew: (database) => {
         this.context.journal.markEnd(database);
@@ -102,36 +166,114 @@ export class Member extends MemberCommands implements AsyncDisposable {
       },
       event: (level, code, database, message, data) => this.#event(level, code, database, message, data),
     };
-    const others = [...configuration.members.values()].filter((member) => member.name !== self.name);
-    this.peers = new Map(others.map((member) => [member.name, new Peer(member, configuration.ssh, nowMs)]));
-    this.#takeUpDuties(options.onStep);
-    this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
   }
 
   /** Whom this member follows; null on the operational member. */
   get upstream(): Peer | null {
     if (this.role === "operational") return null;
-    return this.peers.get(upstreamOf(this.context.configuration, this.context.self) ?? "") ?? null;
+    const { configuration, self } = this.#live;
+    return this.peers.get(upstreamOf(configuration, self) ?? "") ?? null;
   }
 
-  #takeUpDuties(onStep: MemberOptions["onStep"]): void {
-    const { configuration, self } = this.context;
-    for (const [name, path] of self.databases) {
-      const row = this.context.store.database(name);
-      const { journal, epoch } = this.context;
-      const end = row?.received?.txid ?? NO_TXID;
-      journal.markEnd(name);
-      const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
-      if (strays.length > 0)
-        this.context.logger.info({ database: name, strays }, "files of an unfinished step removed");
+  /** What this member should be doing by a configuration, and by the databases that there are now. */
+  plan(configuration = this.#live.configuration): MemberPlan {
+    const self = selectMember(configuration, this.#live.self.name);
+    return {
+      configuration,
+      self,
+      databases: (this.role === "operational" ? this.#found : this.#followed).find(self),
+      upstream: this.role === "operational" ? null : upstreamOf(configuration, self),
+      followers: followersOf(configuration, self.name),
+    };
+  }
+
+  /** Whether databases have come or gone since the last {@link take}. */
+  get isOutdated(): boolean {
+    return !sameDatabases(this.plan().databases, this.#live.databases);
+  }
+
+  /** The configuration file as it is now. @throws ConfigError. */
+  readConfiguration(): Configuration {
+    return this.#options.readConfiguration?.() ?? this.#live.configuration;
+  }
+
+  /**
+   * Makes databases, peers and shippers those of the plan. Nothing may be running for those that go or change; what stays
+   * the same is not disturbed.
+   */
+  async take(plan: MemberPlan): Promise<void> {
+    const before = this.#live.databases;
+    await this.#letGo(plan);
+    this.#takeUp(plan);
+    for (const [name, path] of plan.databases) if (!before.has(name)) this.#noteAdded(name, path);
+    for (const name of before.keys()) if (!plan.databases.has(name)) this.#noteRemoved(name, plan);
+    this.statusChanged.set();
+  }
+
+  async #letGo(plan: MemberPlan): Promise<void> {
+    const { configuration, databases, self } = this.#live;
+    for (const [name, path] of databases) {
+      if (plan.databases.get(name) === path) continue;
+      await (this.operational.get(name) ?? this.mirrors.get(name))?.retire();
+      this.operational.delete(name);
+      if (this.mirrors.delete(name)) removeEmptyInbox(this.context, name);
+    }
+    for (const [name, peer] of this.peers) {
+      if (connectionFingerprint(configuration, name) !== connectionFingerprint(plan.configuration, name))
+        await peer.disconnect();
+      if (!plan.configuration.members.has(name)) this.peers.delete(name);
+    }
+    for (const name of followersOf(configuration, self.name)) {
+      const isSame = shipperFingerprint(configuration, name) === shipperFingerprint(plan.configuration, name);
+      if (!isSame || !plan.followers.includes(name)) this.shippers.delete(name);
+    }
+  }
+
+  #takeUp(plan: MemberPlan): void {
+    const live = this.#live;
+    live.configuration = plan.configuration;
+    live.self = plan.self;
+    for (const member of plan.configuration.members.values()) this.#knowPeer(member, plan.configuration);
+    for (const [name, path] of plan.databases) {
+      if (live.databases.get(name) === path) continue;
+      this.#clearJournal(name);
       if (this.role === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
-      else this.mirrors.set(name, new MirrorDuty(this.context, name, path, onStep));
+      else this.mirrors.set(name, new MirrorDuty(this.context, name, path, this.#options.onStep));
     }
-    for (const peer of this.peers.values()) {
-      if (upstreamOf(configuration, peer.member) !== self.name) continue;
-      const shared = [...peer.member.databases.keys()].filter((name) => self.databases.has(name));
-      this.shippers.set(peer.member.name, new Shipper(this.context, peer, shared));
+    live.databases = plan.databases;
+    live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
+    this.context.space.measure();
+    for (const name of plan.followers) {
+      const peer = this.peers.get(name);
+      if (peer !== undefined && !this.shippers.has(name)) this.shippers.set(name, new Shipper(this.context, peer));
     }
+  }
+
+  #knowPeer(member: MemberConfiguration, { ssh }: Configuration): void {
+    if (member.name === this.#live.self.name) return;
+    const known = this.peers.get(member.name);
+    if (known === undefined) this.peers.set(member.name, new Peer(member, ssh, this.context.nowMs));
+    else known.configure(member, ssh);
+  }
+
+  /** Removes what a crash left. */
+  #clearJournal(name: string): void {
+    const { store, journal, epoch, logger } = this.context;
+    const end = store.database(name)?.received?.txid ?? NO_TXID;
+    journal.markEnd(name);
+    const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
+    if (strays.length > 0) logger.info({ database: name, strays }, "files of an unfinished step removed");
+  }
+
+  /** On a mirror what its upstream no longer has may be opened once more, for what was still on its way. */
+  #noteAdded(name: string, path: string): void {
+    if (this.role === "operational" || !this.#notes.isRemoved(name)) this.#notes.added(name, path);
+  }
+
+  #noteRemoved(name: string, { self }: MemberPlan): void {
+    const path = configuredPath(self, name);
+    const why = path === null ? "the configuration names it no longer" : `${path} is gone`;
+    this.#notes.removed(name, `${why}; its journal stays for as long as \`retention\` says`);
   }
 
   #event(
@@ -166,7 +308,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();
-    const status = buildStatus(this.context, { role: this.role, duties, followers, journal, upstream: this.upstream });
+    const { role, upstream } = this;
+    const { errors } = this.#found;
+    const status = buildStatus(this.context, { role, duties, followers, journal, errors, upstream });
     return this.#running ? status : { ...status, state: "down", reachable: false };
   }
 
@@ -193,10 +337,4 @@ export class Member extends MemberCommands implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** The member that `member` follows by the configuration. */
-function upstreamOf(configuration: Configuration, member: MemberConfiguration): string | null {
-  if (member.name === configuration.operational) return null;
-  return member.follows === FOLLOWS_OPERATIONAL ? configuration.operational : member.follows;
 }

@@ -7,8 +7,11 @@
  * one, is applied again: readers never see the database go back.
  */
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { BackupError } from "../backup/backup-error.ts";
 import { DatabaseLock, describeHolder } from "../backup/database-lock.ts";
+import { pathOf, patternDirectory } from "../config/database-pattern.ts";
+import { makeDirectory } from "../durable-files.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
@@ -17,9 +20,11 @@ import { parseClosedSignature, parseWalMark, type WalMark } from "../sqlite/wal-
 import type { CutSegment } from "./cut-segment.ts";
 import { DutyErrors } from "./duty-errors.ts";
 import { Inbox } from "./inbox.ts";
+import { isEmptyInbox } from "./inbox-directory.ts";
 import { type Batch, intentOf, nextBatch, parseIntent } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { IntegrationResult } from "./member-control.ts";
+import { databaseClosed } from "./member-error.ts";
 import { mergeSegments } from "./merged-segments.ts";
 import { Serial } from "./serial.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
@@ -45,6 +50,7 @@ export class MirrorDuty {
   #lock: DatabaseLock | null = null;
   #heldBy: string | null = null;
   #snapshotting = false;
+  #isRetired = false;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param onStep called at every named step of integration; for fault tests. */
@@ -103,6 +109,7 @@ export class MirrorDuty {
   async #integrateNow(): Promise<IntegrationResult> {
     return await this.#serial.run(async () => {
       try {
+        if (this.#isRetired) throw databaseClosed(this.name);
         await this.inbox.scan(null);
         const transactions = await this.#integrateAll();
         this.#errors.clear();
@@ -162,8 +169,23 @@ export class MirrorDuty {
     return row === undefined ? {} : { nodeId: this.#context.journal.readHeader(row).nodeId };
   }
 
+  /** Whether all that arrived is integrated. */
+  get isDone(): boolean {
+    const { received, integrated } = this.#row() ?? {};
+    return received?.txid === integrated?.txid && isEmptyInbox(this.#context, this.name);
+  }
+
+  /** Closes the database; what is asked next opens it again. */
   async close(): Promise<void> {
     await this.#serial.run(() => this.#close());
+  }
+
+  /** Closes the database for good: what is asked afterwards fails. */
+  async retire(): Promise<void> {
+    await this.#serial.run(async () => {
+      this.#isRetired = true;
+      await this.#close();
+    });
   }
 
   #nextBatch(): Batch | null {
@@ -210,6 +232,8 @@ export class MirrorDuty {
 
   /** The mirror's first state: a new database file, fenced from its first moment. */
   async #create(batch: Batch): Promise<void> {
+    if (this.#isRetired) throw databaseClosed(this.name);
+    this.#makeDirectory();
     using source = this.#context.journal.open(batch.last);
     const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
     const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
@@ -224,6 +248,12 @@ export class MirrorDuty {
       txid: batch.last.maxTxid.toString(),
       pages: batch.last.pages,
     });
+  }
+
+  /** Where the `*` of a pattern stands for directories, each database needs one of its own. */
+  #makeDirectory(): void {
+    const pattern = this.#context.self.databasePatterns.find((each) => pathOf(each, this.name) === this.#path);
+    if (pattern !== undefined && existsSync(patternDirectory(pattern))) makeDirectory(dirname(this.#path));
   }
 
   async #apply(batch: Batch, database: MirrorDatabase): Promise<void> {
@@ -266,6 +296,7 @@ export class MirrorDuty {
   /** The open database, opened if need be. A batch that a crash left appended but not recorded is recorded now. */
   async #opened(): Promise<MirrorDatabase> {
     if (this.#database !== null) return this.#database;
+    if (this.#isRetired) throw databaseClosed(this.name);
     const row = this.#row();
     const intent = parseIntent(row?.intent);
     const database = await MirrorDatabase.open(this.#path, {
@@ -291,6 +322,7 @@ export class MirrorDuty {
   /** Closes the database, so that the next attempt begins with a look at what is there now, without trusting any of it. */
   async #fail(error: unknown): Promise<void> {
     const database = this.#database;
+    if (this.#isRetired && database === null) return;
     this.#database = null;
     await database?.close();
     this.#context.store.saveDatabase(this.name, { closedSignature: null });

@@ -12,7 +12,7 @@ import { DutyErrors, isShortage } from "./duty-errors.ts";
 import type { Purpose } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { FenceResult, RotationResult } from "./member-control.ts";
-import { MemberError } from "./member-error.ts";
+import { databaseClosed, MemberError } from "./member-error.ts";
 import { prefetchFirst } from "./prefetch-first.ts";
 import { SegmentCutter } from "./segment-cutter.ts";
 import { Serial } from "./serial.ts";
@@ -42,6 +42,7 @@ export class OperationalDuty {
   /** Nothing can be cut now, for want of space. */
   #starved = false;
   #snapshotting = false;
+  #isRetired = false;
   #walBytes: number | null = null;
   #identityCheckedAtMs = Number.NEGATIVE_INFINITY;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
@@ -195,8 +196,17 @@ export class OperationalDuty {
     }
   }
 
+  /** Closes the database; what is asked next opens it again. */
   async close(): Promise<void> {
     await this.#serial.run(async () => this.#close());
+  }
+
+  /** Closes the database for good: what is asked afterwards fails. */
+  async retire(): Promise<void> {
+    await this.#serial.run(async () => {
+      this.#isRetired = true;
+      this.#close();
+    });
   }
 
   async #ready(): Promise<boolean> {
@@ -214,6 +224,7 @@ export class OperationalDuty {
 
   /** Opens the database and makes the journal's end and the database's state meet: nothing, a resync segment, or a first snapshot. */
   async #open(): Promise<void> {
+    if (this.#isRetired) throw databaseClosed(this.name);
     const row = this.#context.store.database(this.name);
     const database = OperationalDatabase.open(this.#path, { saved: row?.walPosition ?? null });
     this.#database = database;
@@ -352,6 +363,11 @@ export class OperationalDuty {
   /** Closes the database, so that the next turn begins with a look at what is there now. */
   #fail(error: unknown): void {
     this.#close();
+    if (this.#isRetired) return;
+    if (this.#context.isRemoved(this.name)) {
+      this.#context.databaseMissing();
+      return;
+    }
     // A gap is no fault of the database: opening it again finds the gap and bridges it.
     if (!(error instanceof DatabaseError && error.code === "WAL_GAP")) this.#errors.report(error);
   }

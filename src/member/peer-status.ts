@@ -30,6 +30,7 @@ function emptyStatus(peer: Peer): MemberStatus {
     reachable: false,
     databases: {},
     followers: {},
+    errors: [],
     journal: null,
   };
 }

@@ -16,8 +16,8 @@ const STATUS_MAX_BYTES = 4 * 1024 * 1024;
 export const STATUS_FILE = "status.json";
 
 export class Peer {
-  readonly member: MemberConfiguration;
-  readonly #ssh: SshConfiguration;
+  #member: MemberConfiguration;
+  #ssh: SshConfiguration;
   readonly #nowMs: () => number;
   #transport: Transport | null = null;
   #status: MemberStatus | null = null;
@@ -26,9 +26,19 @@ export class Peer {
   #firstHeartbeat: string | null = null;
 
   constructor(member: MemberConfiguration, ssh: SshConfiguration, nowMs: () => number) {
-    this.member = member;
+    this.#member = member;
     this.#ssh = ssh;
     this.#nowMs = nowMs;
+  }
+
+  get member(): MemberConfiguration {
+    return this.#member;
+  }
+
+  /** Takes another configuration; the next connection is made by it, so the present one should have been dropped before. */
+  configure(member: MemberConfiguration, ssh: SshConfiguration): void {
+    this.#member = member;
+    this.#ssh = ssh;
   }
 
   /** What the peer published last, however old; null when nothing was ever read. */

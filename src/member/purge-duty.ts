@@ -35,7 +35,7 @@ export class PurgeDuty {
   constructor(context: MemberContext, followers: () => Iterable<readonly [string, FollowerStatus]>) {
     this.#context = context;
     this.#needs = new FollowerNeeds(context, followers);
-    for (const database of context.self.databases.keys()) {
+    for (const database of context.journals()) {
       for (const need of this.#needs.of(database))
         if (this.#isCutOff(database, need)) this.#noteGivenUp(need.member, database);
     }
@@ -71,11 +71,11 @@ export class PurgeDuty {
    * must stay; null when there is none.
    */
   wantsSnapshot(): string | null {
-    const { space, store, epoch, self } = this.#context;
+    const { space, store, epoch, databases } = this.#context;
     if (!space.isNear) return null;
     let best: { database: string; gain: number } | null = null;
     let staying = 0;
-    for (const database of self.databases.keys()) {
+    for (const database of databases.keys()) {
       const newest = store.latestSnapshot(database, epoch);
       if (newest === null) continue;
       const after = store.catalogue.bytesAfter(database, epoch, newest.maxTxid);
@@ -123,9 +123,9 @@ export class PurgeDuty {
   }
 
   #plan(excessBytes: number, window: number): RetentionPlan {
-    const { configuration, nowMs, self } = this.#context;
+    const { configuration, nowMs } = this.#context;
     const { retentionMs, giveUpAfterMs } = configuration.journal;
-    const histories = [...self.databases.keys()].flatMap((database) => this.#history(database, window));
+    const histories = this.#context.journals().flatMap((database) => this.#history(database, window));
     const limits = { nowMs: nowMs(), retentionMs, giveUpAfterMs, excessBytes: Math.max(0, excessBytes) };
     return planRetention(histories, limits);
   }
@@ -212,16 +212,16 @@ export class PurgeDuty {
   }
 
   #findOldest(): number | null {
-    const { store, self } = this.#context;
-    const times = [...self.databases.keys()].flatMap((database) =>
-      store.segments(database, { limit: 1 }).map((row) => row.timestampMs),
-    );
+    const { store } = this.#context;
+    const times = this.#context
+      .journals()
+      .flatMap((database) => store.segments(database, { limit: 1 }).map((row) => row.timestampMs));
     return times.length === 0 ? null : Math.min(...times);
   }
 
   #results(removed: readonly SegmentRow[]): PurgeResult[] {
-    const { self, store, journal } = this.#context;
-    return [...self.databases.keys()].map((database) => {
+    const { store, journal } = this.#context;
+    return this.#context.journals().map((database) => {
       const rows = removed.filter((row) => row.database === database);
       const { bytes } = store.segmentTotals(database);
       return {

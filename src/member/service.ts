@@ -1,81 +1,128 @@
 /**
- * The daemon's loops: each watches one thing and stops within a turn when told to.
+ * The daemon: its units, made to fit what databases there are and what the configuration says, now and after a reload.
  *
- * A loop that fails for a reason that no duty has caught ends the service: better a daemon that its supervisor starts
+ * A unit that fails for a reason that no duty has caught ends the service: better a daemon that its supervisor starts
  * again than one that runs with a part missing.
  */
 import { join } from "node:path";
+import type { Configuration } from "../config/configuration.ts";
+import { changedKeys, keysForRestart } from "../config/configuration-changes.ts";
 import { startControlServer } from "./control-server.ts";
-import { runBackupJob } from "./jobs/backup.ts";
-import { publishStatus, runHeartbeatJob } from "./jobs/heartbeat.ts";
-import { runIntegrateJob } from "./jobs/integrate.ts";
-import { runPurgeJob } from "./jobs/purge.ts";
-import { runRotateJob } from "./jobs/rotate.ts";
-import { runShipJob } from "./jobs/ship.ts";
-import { runSnapshotJob } from "./jobs/snapshot.ts";
-import { runVerifyJob } from "./jobs/verify.ts";
-import { serveMailbox } from "./mailbox-endpoint.ts";
+import { errorView } from "./error-view.ts";
+import { publishStatus } from "./jobs/heartbeat.ts";
 import type { Member } from "./member.ts";
-import { pause } from "./pause.ts";
-import type { Peer } from "./peer.ts";
+import type { ReloadResult } from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
+import { Serial } from "./serial.ts";
+import { Signal } from "./signal.ts";
+import { UnitSupervisor } from "./unit-supervisor.ts";
+import { unitsOf } from "./units.ts";
 
-/** The lag that a mirror's status shows is as fresh as what it knows of its upstream. */
-const UPSTREAM_INTERVAL_MS = 500;
+/** Databases that come and go say so; this is only for the signal that was missed. */
+const LONGEST_WAIT_MS = 60_000;
 
 /** Serves until `stop` is aborted; everything that was begun is finished or undone when this resolves. */
 export async function serve(member: Member, stop: AbortSignal): Promise<void> {
-  const { self, logger } = member.context;
-  const halt = new AbortController();
-  const until = AbortSignal.any([stop, halt.signal]);
-  await using _endpoint = await serveMailbox(member.context);
+  const { self, logger, epoch } = member.context;
+  const service = new Service(member, stop);
   const control = await startControlServer(join(self.state, "control.sock"), member);
   member.running = true;
-  logger.info({ member: self.name, role: member.role, epoch: member.context.epoch }, "serving");
+  logger.info({ member: self.name, role: member.role, epoch }, "serving");
   try {
-    const loops = [...jobs(member, until), ...peerLoops(member, until), ...dutyLoops(member, until)];
-    await Promise.all(loops.map((loop) => loop.catch((error: unknown) => stopAll(halt, error))));
+    await service.run();
   } finally {
     member.running = false;
     await control.close();
     publishStatus(member);
     logger.info({ member: self.name }, "stopped");
   }
-  if (!stop.aborted) throw halt.signal.reason;
 }
 
-function stopAll(halt: AbortController, error: unknown): void {
-  if (!halt.signal.aborted) halt.abort(error);
-}
+class Service {
+  readonly #member: Member;
+  readonly #stop: AbortSignal;
+  readonly #halt = new AbortController();
+  readonly #supervisor: UnitSupervisor;
+  /** A plan is made and carried out before the next one is made. */
+  readonly #serial = new Serial();
+  readonly #databasesFound = new Signal();
+  #atStart = true;
 
-function jobs(member: Member, stop: AbortSignal): Promise<void>[] {
-  return [
-    runHeartbeatJob(member, stop),
-    runPurgeJob(member, stop),
-    runSnapshotJob(member, stop),
-    runVerifyJob(member, stop),
-    runBackupJob(member, stop),
-  ];
-}
+  constructor(member: Member, stop: AbortSignal) {
+    this.#member = member;
+    this.#stop = stop;
+    this.#supervisor = new UnitSupervisor((_name, error) => this.#fail(error));
+  }
 
-function peerLoops(member: Member, stop: AbortSignal): Promise<void>[] {
-  const shipping = [...member.shippers.values()].map((shipper) => runShipJob(member.context, shipper, stop));
-  // Followers are observed by their shippers; of all other members only the upstream matters to this one.
-  const { upstream } = member;
-  return upstream === null ? shipping : [...shipping, observe(member, upstream, stop)];
-}
+  /** Throws what a unit failed with. */
+  async run(): Promise<void> {
+    const until = AbortSignal.any([this.#stop, this.#halt.signal]);
+    this.#member.reloader = () => this.#serial.run(() => this.#reload());
+    try {
+      while (!until.aborted) {
+        await this.#serial.run(() => this.#carryOut()).catch((error: unknown) => this.#fail(error));
+        await this.#databasesFound.wait(LONGEST_WAIT_MS, until);
+      }
+    } finally {
+      this.#member.reloader = null;
+      await this.#serial.idle();
+      await this.#supervisor.stop();
+    }
+    if (!this.#stop.aborted) throw this.#halt.signal.reason;
+  }
 
-function dutyLoops(member: Member, stop: AbortSignal): Promise<void>[] {
-  const rotating = [...member.operational.values()].map((duty) => runRotateJob(member.context, duty, stop));
-  const integrating = [...member.mirrors.values()].map((duty) => runIntegrateJob(member, duty, stop));
-  return [...rotating, ...integrating];
-}
+  #fail(error: unknown): void {
+    if (!this.#halt.signal.aborted) this.#halt.abort(error);
+  }
 
-/** Keeps what is known of the upstream fresh; when it cannot be read now, it is simply read again later. */
-async function observe(member: Member, upstream: Peer, stop: AbortSignal): Promise<void> {
-  while (!stop.aborted) {
-    const before = upstream.status?.heartbeat;
-    await upstream.refresh().catch(() => upstream.disconnect());
-    if (upstream.status?.heartbeat !== before) member.statusChanged.set();
-    await pause(UPSTREAM_INTERVAL_MS, stop);
+  /** Makes units and duties those of the configuration and of the databases that there are now. */
+  async #carryOut(configuration?: Configuration): Promise<void> {
+    const member = this.#member;
+    const plan = member.plan(configuration);
+    const options = { onDatabases: () => this.#databasesFound.set(), atStart: this.#atStart };
+    this.#atStart = false;
+    await this.#supervisor.reconcile(unitsOf(member, plan, options), () => member.take(plan));
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const { context } = this.#member;
+    const before = context.configuration;
+    const { after, changed } = this.#readAgain(before);
+    if (changed.length === 0) return { changed };
+    try {
+      await this.#carryOut(after);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+    const message = `the configuration was read again: ${changed.join(", ")}`;
+    context.event("info", "CONFIGURATION_RELOADED", null, message, { changed });
+    return { changed };
+  }
+
+  /** @throws ConfigError, MemberError RELOAD_NEEDS_RESTART, each of them an event: what there was goes on. */
+  #readAgain(before: Configuration): { after: Configuration; changed: string[] } {
+    const { context } = this.#member;
+    try {
+      const after = this.#member.readConfiguration();
+      const changed = changedKeys(before, after);
+      const fixed = keysForRestart(changed, after, context.self.name);
+      if (fixed.length === 0) return { after, changed };
+      throw new MemberError(
+        "RELOAD_NEEDS_RESTART",
+        `nothing was applied: ${fixed.join(", ")} cannot change in a running daemon`,
+        {
+          path: after.path,
+          hint: "Restart the daemon, or undo these changes and reload again.",
+        },
+      );
+    } catch (error) {
+      const { code, message } = errorView(error, context.nowMs());
+      const isFault = code !== "RELOAD_NEEDS_RESTART";
+      context.event("error", isFault ? "RELOAD_FAILED" : code, null, `the former configuration goes on: ${message}`, {
+        error: code,
+      });
+      throw error;
+    }
   }
 }

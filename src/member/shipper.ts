@@ -6,15 +6,17 @@
  * Nothing is put into a mailbox that somebody else writes; see mailbox-lease.ts.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { configuredPath } from "../config/database-pattern.ts";
 import { removeFile } from "../durable-files.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
-import { formatEpoch, formatSegmentName } from "../journal/segment-name.ts";
+import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { formatTxid, NO_TXID, parseTxid, type Txid } from "../ltx/position.ts";
 import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
+import { inboxDirectory } from "./inbox-directory.ts";
 import { contiguousBatch } from "./integration-batch.ts";
 import { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -50,7 +52,8 @@ interface Progress {
 export class Shipper {
   readonly #context: MemberContext;
   readonly #peer: Peer;
-  readonly #databases: readonly string[];
+  /** Databases that are served no longer, and of which everything was shipped. */
+  readonly #settled = new Set<string>();
   readonly #progress = new Map<string, Progress>();
   readonly #work = new Signal();
   readonly #orders: ShipmentOrders;
@@ -61,15 +64,27 @@ export class Shipper {
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
 
-  /** @param databases those that both this member and the follower hold. */
-  constructor(context: MemberContext, peer: Peer, databases: readonly string[]) {
+  constructor(context: MemberContext, peer: Peer) {
     this.#context = context;
     this.#peer = peer;
-    this.#databases = databases;
     this.#outbox = emptyOutbox(context, peer.member.name);
     const { ship } = context.configuration.journal;
     this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
     this.#lease = leaseOf(context, peer);
+  }
+
+  /**
+   * Those that both members hold by the configuration, and that have a journal here. One that is served no longer is
+   * shipped to its end, and for as long as the follower lists it.
+   */
+  get #databases(): readonly string[] {
+    const { databases } = this.#context;
+    const listed = this.#peer.status?.databases ?? {};
+    return this.#context.journals().filter((name) => {
+      if (configuredPath(this.#peer.member, name) === null) return false;
+      if (databases.has(name)) this.#settled.delete(name);
+      return !this.#settled.has(name) || Object.hasOwn(listed, name);
+    });
   }
 
   get #store(): StateStore {
@@ -183,9 +198,12 @@ export class Shipper {
   #readReceipt(database: string): void {
     const progress = this.#progressOf(database);
     const receipt = this.#peer.status?.databases[database];
-    if (receipt === undefined || !this.#peer.alive) return;
+    if (receipt === undefined) return;
     const received = receipt.received === null ? null : parseTxid(receipt.received.txid);
-    if (received !== null && received > progress.shipped) progress.shipped = received;
+    // A follower that comes from another member has a journal already. If what it says is old, it will ask for what is missing.
+    const isNew = progress.shipped === NO_TXID && receipt.received?.epoch === this.#context.epoch;
+    if (received !== null && received > progress.shipped && (this.#peer.alive || isNew)) progress.shipped = received;
+    if (!this.#peer.alive) return;
 
     const wish = receipt.wants === null ? null : parseTxid(receipt.wants.txid);
     if (wish === null || wish > progress.shipped) {
@@ -213,6 +231,11 @@ export class Shipper {
 
   async #shipDatabase(database: string, stop: AbortSignal): Promise<boolean> {
     const progress = this.#progressOf(database);
+    const end = this.#store.database(database)?.received?.txid ?? NO_TXID;
+    if (!this.#context.databases.has(database) && progress.shipped >= end) {
+      this.#settled.add(database);
+      return false;
+    }
     const limit = this.#orders.limit(database);
     if (limit !== null && progress.shipped >= limit) return false;
     const due = this.#due(database, progress.shipped).filter(({ minTxid }) => limit === null || minTxid <= limit);
@@ -356,9 +379,4 @@ function outcomeError(outcome: Outcome | null, nowMs: number): ShippedMember["er
 /** Where a segment goes in a follower's mailbox. */
 function inboxName(row: { database: string; epoch: number; minTxid: Txid; maxTxid: Txid }): string {
   return `${inboxDirectory(row.database, row.epoch)}/${formatSegmentName(row)}`;
-}
-
-/** The directory of a mailbox for one database's segments. */
-export function inboxDirectory(database: string, epoch: number): string {
-  return `inbox/${database}/${formatEpoch(epoch)}`;
 }

@@ -65,7 +65,7 @@ function provenChecksum(database: string, found: Checksum, position: Position): 
 }
 
 function assertWalAllowed(context: MemberContext, database: string, { baseline, walBytes }: SnapshotSource): void {
-  const path = context.self.databases.get(database) ?? "";
+  const path = context.databases.get(database) ?? "";
   const bytes = walBytes() ?? 0;
   if (context.space.mayHoldWal(path, bytes, baseline.pageCount * baseline.pageSize)) return;
   throw new MemberError("SNAPSHOT_WAL", `the WAL grew to ${bytes} bytes while the snapshot was written`, {

@@ -4,6 +4,7 @@ import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import {
   type DatabaseStatus,
+  type ErrorView,
   type FollowerStatus,
   type JournalStatus,
   type MemberRole,
@@ -32,6 +33,8 @@ export interface StatusParts {
   readonly duties: ReadonlyMap<string, DutyFacts>;
   readonly followers: ReadonlyMap<string, FollowerStatus>;
   readonly journal: JournalStatus;
+  /** What is wrong with the member as a whole. */
+  readonly errors: readonly ErrorView[];
   /** Whom this member follows; null on the operational member. */
   readonly upstream: Peer | null;
 }
@@ -55,6 +58,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     reachable: true,
     databases,
     followers: Object.fromEntries(parts.followers),
+    errors: [...parts.errors],
     journal: parts.journal,
   };
 }

@@ -117,6 +117,8 @@ export const memberStatusSchema = z.object({
   databases: z.record(z.string(), databaseSchema),
   /** All members behind this one, however many members are between. */
   followers: z.record(z.string(), followerSchema),
+  /** What is wrong with the member as a whole. */
+  errors: z.array(errorSchema).default([]),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
 });

@@ -30,6 +30,7 @@ function member(name: string, follows: string | null, more: Partial<MemberStatus
     state,
     databases: { shop: database("a") },
     followers: {},
+    errors: [],
     journal: null,
     ...more,
   };

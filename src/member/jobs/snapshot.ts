@@ -4,11 +4,11 @@ import { runScheduledJob } from "./scheduled-job.ts";
 
 /** Runs until `stop` is aborted. */
 export async function runSnapshotJob(member: Member, stop: AbortSignal): Promise<void> {
-  const { self, configuration } = member.context;
-  const expression = configuration.journal.snapshot;
+  const { context } = member;
+  const expression = context.configuration.journal.snapshot;
   if (expression === null) return;
   const run = async () => {
-    for (const database of self.databases.keys()) if (!stop.aborted) await member.snapshotOrEvent(database);
+    for (const database of context.databases.keys()) if (!stop.aborted) await member.snapshotOrEvent(database);
   };
-  await runScheduledJob(member.context, { name: "snapshot", database: null, expression, run }, stop);
+  await runScheduledJob(context, { name: "snapshot", database: null, expression, run }, stop);
 }

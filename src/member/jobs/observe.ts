@@ -1,0 +1,18 @@
+/** The job that keeps what is known of the upstream fresh. Followers are observed by their shippers; other members matter to nobody here. */
+import type { Member } from "../member.ts";
+import { pause } from "../pause.ts";
+import type { Peer } from "../peer.ts";
+
+/** The lag that a mirror's status shows is as fresh as what it knows of its upstream. */
+const INTERVAL_MS = 500;
+
+/** Runs until `stop` is aborted; what cannot be read now is simply read again later. */
+export async function runObserveJob(member: Member, upstream: Peer, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    const before = upstream.status?.heartbeat;
+    await upstream.refresh().catch(() => upstream.disconnect());
+    if (upstream.status?.heartbeat !== before) member.statusChanged.set();
+    await pause(INTERVAL_MS, stop);
+  }
+  await upstream.disconnect().catch(() => undefined);
+}

@@ -1,0 +1,85 @@
+/** What runs in a daemon, by a plan: a unit for each job, and what of the configuration it must be started anew for. */
+import { runBackupJob } from "./jobs/backup.ts";
+import { runDatabasesJob } from "./jobs/databases.ts";
+import { runHeartbeatJob } from "./jobs/heartbeat.ts";
+import { runIntegrateJob } from "./jobs/integrate.ts";
+import { runObserveJob } from "./jobs/observe.ts";
+import { runPurgeJob } from "./jobs/purge.ts";
+import { runRotateJob } from "./jobs/rotate.ts";
+import { runShipJob } from "./jobs/ship.ts";
+import { runSnapshotJob } from "./jobs/snapshot.ts";
+import { runVerifyJob } from "./jobs/verify.ts";
+import { serveMailbox } from "./mailbox-endpoint.ts";
+import type { Member } from "./member.ts";
+import { connectionFingerprint, type MemberPlan, shipperFingerprint } from "./member-plan.ts";
+import type { Unit } from "./unit-supervisor.ts";
+
+export interface UnitOptions {
+  /** Called when databases have come or gone. */
+  readonly onDatabases: () => void;
+  /** Whether the daemon is just being started. */
+  readonly atStart: boolean;
+}
+
+/** The units of a plan by name. They look for their duty, peer or shipper when they start, so the member must have taken the plan by then. */
+export function unitsOf(member: Member, plan: MemberPlan, options: UnitOptions): Map<string, Unit> {
+  return new Map([...memberUnits(member, plan, options), ...peerUnits(member, plan), ...databaseUnits(member, plan)]);
+}
+
+function memberUnits(member: Member, plan: MemberPlan, { onDatabases, atStart }: UnitOptions): [string, Unit][] {
+  const { context } = member;
+  const { journal, timeZone } = plan.configuration;
+  const { listen, backup, databasePatterns } = plan.self;
+  const units: [string, Unit][] = [
+    ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
+    ["purge", unit([], (stop) => runPurgeJob(member, stop))],
+    ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
+    ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
+    ["backup", unit([backup, timeZone], (stop) => runBackupJob(member, stop))],
+  ];
+  if (listen !== null) units.push(["endpoint", unit([listen], (stop) => serveMailbox(context, { atStart }, stop))]);
+  if (databasePatterns.length > 0)
+    units.push(["databases", unit([databasePatterns], (stop) => runDatabasesJob(member, onDatabases, stop))]);
+  return units;
+}
+
+function peerUnits(member: Member, { configuration, followers, upstream }: MemberPlan): [string, Unit][] {
+  const shipping = followers.map((name): [string, Unit] => [
+    `ship:${name}`,
+    unit([shipperFingerprint(configuration, name)], (stop) =>
+      whenThere(member.shippers.get(name), (shipper) => runShipJob(member.context, shipper, stop)),
+    ),
+  ]);
+  if (upstream === null) return shipping;
+  const observing = unit([connectionFingerprint(configuration, upstream)], (stop) =>
+    whenThere(member.peers.get(upstream), (peer) => runObserveJob(member, peer, stop)),
+  );
+  return [...shipping, [`observe:${upstream}`, observing]];
+}
+
+function databaseUnits(member: Member, { configuration, databases }: MemberPlan): [string, Unit][] {
+  const { context } = member;
+  const { rotate, minIntervalMs } = configuration.journal;
+  const rotation = [rotate, minIntervalMs, configuration.timeZone];
+  return [...databases].map(([name, path]) =>
+    member.role === "operational"
+      ? [
+          `rotate:${name}`,
+          unit([path, ...rotation], (stop) =>
+            whenThere(member.operational.get(name), (duty) => runRotateJob(context, duty, stop)),
+          ),
+        ]
+      : [
+          `integrate:${name}`,
+          unit([path], (stop) => whenThere(member.mirrors.get(name), (duty) => runIntegrateJob(member, duty, stop))),
+        ],
+  );
+}
+
+function unit(facts: readonly unknown[], start: (stop: AbortSignal) => Promise<void>): Unit {
+  return { fingerprint: JSON.stringify(facts), start };
+}
+
+async function whenThere<T>(part: T | undefined, run: (part: T) => Promise<void>): Promise<void> {
+  if (part !== undefined) await run(part);
+}
