@@ -7,6 +7,8 @@
  * A connection that has seen the fence stays read-only until it is opened again.
  */
 import { AppendSession, type SessionOptions } from "./append-session.ts";
+import type { WalIndexState } from "./wal-index.ts";
+import type { WalMark } from "./wal-mark.ts";
 import { FENCED, WRITABLE, type WriteVersion } from "./write-version.ts";
 
 /**
@@ -37,13 +39,22 @@ async function setWriteVersion(path: string, writeVersion: WriteVersion, options
   const session = await AppendSession.open(path, options);
   try {
     return await session.appender.exclusively(async (state) => {
-      const data = session.readPage1(state);
       if (session.readWriteVersion(state) === writeVersion) return false;
-      const pageCount = session.files.readPageCount(state, session.pageSize);
-      await session.appender.append(state, { pageCount, writeVersion, pages: [{ pgno: 1, data }] });
+      await appendWriteVersion(session, state, writeVersion);
       return true;
     });
   } finally {
     session.close();
   }
+}
+
+/** Commits page 1 as it is, but for its write version. Under the write lock, with its `state`. */
+export async function appendWriteVersion(
+  session: AppendSession,
+  state: WalIndexState,
+  writeVersion: WriteVersion,
+): Promise<WalMark> {
+  const pageCount = session.files.readPageCount(state, session.pageSize);
+  const pages = [{ pgno: 1, data: session.readPage1(state) }];
+  return await session.appender.append(state, { pageCount, writeVersion, pages });
 }

@@ -11,10 +11,18 @@ import { AppendSession, type SessionOptions } from "./append-session.ts";
 import type { Baseline } from "./baseline.ts";
 import { comparePages, type PageComparison } from "./compare-pages.ts";
 import { DatabaseError } from "./database-error.ts";
+import { appendWriteVersion } from "./fence.ts";
 import { invalid } from "./frame-writer.ts";
 import { assertAddedPages, differingPages } from "./mirror-checksums.ts";
 import { adoptMirror, assertProof, type ChangeProof, type CreationOptions, createMirror } from "./mirror-creation.ts";
-import { inconsistent, judgeOpening, type MirrorRecord, type MirrorState } from "./mirror-opening.ts";
+import { type FileFootprint, MirrorFootprint } from "./mirror-footprint.ts";
+import {
+  inconsistent,
+  isFencedEverywhere,
+  judgeOpening,
+  type MirrorRecord,
+  type MirrorState,
+} from "./mirror-opening.ts";
 import type { PageChecksumTable } from "./page-checksum-table.ts";
 import type { Page, PageRun } from "./page-run.ts";
 import { connect } from "./pin.ts";
@@ -44,23 +52,24 @@ export class MirrorDatabase {
    * its checksums are staged in the table. Then record it as done, or discard the table and integrate the same pages again.
    */
   readonly opened: MirrorState;
+  /** Whether somebody had removed the fence, and nothing else had changed: it is back. */
+  readonly wasUnfenced: boolean;
   readonly #session: AppendSession;
   readonly #table: PageChecksumTable;
   readonly #control: Database;
+  readonly #footprint: MirrorFootprint;
   readonly #onStep: (step: IntegrationStep) => void;
   #mark: WalMark;
   #activity: Activity = "idle";
 
-  private constructor(
-    session: AppendSession,
-    options: MirrorOptions,
-    found: { opened: MirrorState; mark: WalMark; control: Database },
-  ) {
+  private constructor(session: AppendSession, options: MirrorOptions, found: Found & { control: Database }) {
     this.#session = session;
     this.#table = options.table;
     this.#onStep = options.onStep ?? (() => {});
     this.#control = found.control;
+    this.#footprint = found.footprint;
     this.opened = found.opened;
+    this.wasUnfenced = found.wasUnfenced;
     this.#mark = found.mark;
   }
 
@@ -81,13 +90,17 @@ export class MirrorDatabase {
   static async open(path: string, options: MirrorOptions): Promise<MirrorDatabase> {
     const session = await AppendSession.open(path, options);
     try {
-      const { opened, mark } = await session.appender.exclusively(async (state) => {
-        const verdict = await judgeOpening(session, state, options);
+      const found = await session.appender.exclusively(async (state): Promise<Found> => {
+        const opened = await judgeOpening(session, state, options);
         // A commit that was never published must not be found by a later recovery, when its intent is forgotten.
         session.appender.voidTail(state);
-        return { opened: verdict, mark: markOf(state) };
+        const wasUnfenced = session.readWriteVersion(state) !== FENCED;
+        const mark = await fenceAgain(session, state);
+        const footprint = new MirrorFootprint(session.files);
+        footprint.accept({ ...state, ...mark });
+        return { opened, wasUnfenced, mark, footprint };
       });
-      return new MirrorDatabase(session, options, { opened, mark, control: connect(session.files.path, 0) });
+      return new MirrorDatabase(session, options, { ...found, control: connect(session.files.path, 0) });
     } catch (error) {
       session.close();
       throw error;
@@ -97,6 +110,11 @@ export class MirrorDatabase {
   /** The wal-index as we know it. */
   get mark(): WalMark {
     return this.#mark;
+  }
+
+  /** The database file as it is while nothing but us and checkpoints touch it; see {@link MirrorRecord}. */
+  get file(): FileFootprint | null {
+    return this.#footprint.file;
   }
 
   get pageSize(): number {
@@ -138,6 +156,16 @@ export class MirrorDatabase {
     this.#begin("integrating");
     try {
       if (this.walFrames === 0) return "nothing";
+      // What has been touched is looked at first: see `examine`.
+      if (this.#isTouched()) return "busy";
+      return this.#copyWal();
+    } finally {
+      this.#activity = "idle";
+    }
+  }
+
+  #copyWal(): CheckpointResult {
+    try {
       this.#onStep("checkpoint");
       const passive = this.#runCheckpoint("PASSIVE");
       if (passive.busy) return "busy";
@@ -147,7 +175,8 @@ export class MirrorDatabase {
       this.#onStep("checkpointed");
       return truncated ? "truncated" : "busy";
     } finally {
-      this.#activity = "idle";
+      const state = this.#session.files.readWalIndex();
+      if (state !== null) this.#footprint.accept(state);
     }
   }
 
@@ -171,6 +200,31 @@ export class MirrorDatabase {
   }
 
   /**
+   * As {@link checkForeignChange}; and when something has touched the files without a commit, compares every page, and puts
+   * the fence back if only that was taken away (`fenced`). @throws DatabaseError MIRROR_INCONSISTENT
+   */
+  async examine(): Promise<"untouched" | "unchanged" | "fenced"> {
+    this.checkForeignChange();
+    if (this.#activity !== "idle" || !this.#isTouched()) return "untouched";
+    return await this.#alone(async () => {
+      const { appender, files } = this.#session;
+      return await appender.exclusively(async (state) => {
+        const { problems } = await this.#compare();
+        if (problems.length > 0) throw inconsistent(files.path, problems.join("; "));
+        const isFenced = isFencedEverywhere(this.#session, state);
+        this.#mark = await fenceAgain(this.#session, state);
+        this.#footprint.accept({ ...state, ...this.#mark });
+        return isFenced ? "unchanged" : "fenced";
+      });
+    });
+  }
+
+  #isTouched(): boolean {
+    const state = this.#session.files.peekWalIndex();
+    return state !== null && this.#footprint.isTouched(state);
+  }
+
+  /**
    * The whole database as it is now, in a read transaction of its own, while integration goes on. Between two integrations
    * only. Closed with this database, at the latest.
    */
@@ -185,9 +239,10 @@ export class MirrorDatabase {
   async close(): Promise<ClosedSignature | null> {
     if (this.#activity === "closed") return null;
     this.#begin("closed");
+    const isOurs = !this.#isTouched();
     this.#control.close();
     this.#session.close();
-    return this.#session.walIsGone ? signatureOf(this.#session.files.path, this.#table.checksum) : null;
+    return isOurs && this.#session.walIsGone ? signatureOf(this.#session.files.path, this.#table.checksum) : null;
   }
 
   async #apply(run: PageRun, pages: Iterable<Page | null>, proof: ChangeProof): Promise<WalMark> {
@@ -197,15 +252,18 @@ export class MirrorDatabase {
       const pageCountBefore = this.#table.pageCount;
       this.#mark = await appender.exclusively(async (state) => {
         await this.#assertOurs(state);
-        return await appender.append(state, {
-          pageCount: run.pageCount,
-          writeVersion: FENCED,
-          pages,
-          beforeCommit: () => {
-            assertProof(this.#table, proof);
-            assertAddedPages(this.#table, pageCountBefore, pageSize);
-          },
-        });
+        const beforeCommit = () => {
+          assertProof(this.#table, proof);
+          assertAddedPages(this.#table, pageCountBefore, pageSize);
+        };
+        const { pageCount } = run;
+        let mark = markOf(state);
+        try {
+          mark = await appender.append(state, { pageCount, writeVersion: FENCED, pages, beforeCommit });
+        } finally {
+          this.#footprint.acceptWal({ ...state, ...mark });
+        }
+        return mark;
       });
       return this.#mark;
     });
@@ -213,12 +271,13 @@ export class MirrorDatabase {
 
   /** The last commit must be ours. A wal-index that does not show it proves nothing yet: the pages decide. */
   async #assertOurs(state: WalIndexState): Promise<void> {
-    if (showsMark(state, this.#mark)) return;
+    if (showsMark(state, this.#mark) && !this.#footprint.isTouched(state)) return;
     const { files } = this.#session;
-    if (this.#session.readWriteVersion(state) !== FENCED) throw inconsistent(files.path, "the fence was removed");
+    if (!isFencedEverywhere(this.#session, state)) throw inconsistent(files.path, "the fence was removed");
     const { problems } = await this.#compare();
     if (problems.length > 0) throw inconsistent(files.path, problems.join("; "));
     this.#mark = markOf(state);
+    this.#footprint.accept(state);
   }
 
   async #compare(): Promise<PageComparison> {
@@ -253,6 +312,19 @@ export class MirrorDatabase {
     }
     this.#activity = activity;
   }
+}
+
+/** What opening found. */
+interface Found {
+  readonly opened: MirrorState;
+  readonly wasUnfenced: boolean;
+  readonly mark: WalMark;
+  readonly footprint: MirrorFootprint;
+}
+
+/** Call it under the write lock, once every page is known to be right: what is not ours is not fenced either. */
+async function fenceAgain(session: AppendSession, state: WalIndexState): Promise<WalMark> {
+  return isFencedEverywhere(session, state) ? markOf(state) : await appendWriteVersion(session, state, FENCED);
 }
 
 interface CheckpointRow {

@@ -9,6 +9,7 @@ import type { AppendSession } from "./append-session.ts";
 import { capturedChange } from "./captured-change.ts";
 import { comparePages } from "./compare-pages.ts";
 import { DatabaseError } from "./database-error.ts";
+import { type FileFootprint, footprintOf, sameFootprint } from "./mirror-footprint.ts";
 import type { PageChecksumTable } from "./page-checksum-table.ts";
 import { diffBaseline } from "./page-difference.ts";
 import { startOf } from "./pin-pair.ts";
@@ -40,6 +41,8 @@ export interface MirrorRecord {
   readonly table: PageChecksumTable;
   /** What the last integration returned. */
   readonly saved: WalMark | null;
+  /** The database file as it was then, or after a later checkpoint of ours. */
+  readonly file?: FileFootprint | null;
   /** What the last `close` returned. */
   readonly closed?: ClosedSignature | null;
   readonly intent?: MirrorIntent | null;
@@ -54,22 +57,28 @@ export async function judgeOpening(
   state: WalIndexState,
   record: MirrorRecord,
 ): Promise<MirrorState> {
-  const { table, saved, closed, intent } = record;
-  if (session.readWriteVersion(state) !== FENCED) {
-    throw inconsistent(session.files.path, "it is not fenced, so applications may have written to it");
-  }
-  if (saved !== null && showsMark(state, saved) && !isRebuiltEmpty(state)) return "current";
+  const { table, saved, closed, file, intent } = record;
+  // Then anybody may have written to it: only its pages can tell.
+  if (!isFencedEverywhere(session, state)) return await judgeByPages(session, table, intent ?? null);
+  // The mark speaks of the WAL alone.
+  const fileIsOurs = sameFootprint(file ?? null, footprintOf(session.files.path));
+  if (fileIsOurs && saved !== null && showsMark(state, saved) && !isRebuiltEmpty(state)) return "current";
   if (state.maxFrame === 0 && sameSignature(closed ?? null, signatureOf(session.files.path, table.checksum))) {
     return "current";
   }
-  if (intent != null && adoptFromWal(session, state, { table, saved, intent })) return "adopted";
+  if (intent != null && fileIsOurs && adoptFromWal(session, state, { table, saved, intent })) return "adopted";
   return await judgeByPages(session, table, intent ?? null);
+}
+
+/** In the file as well as for readers: what is in the WAL alone is lost with it. */
+export function isFencedEverywhere(session: AppendSession, state: WalIndexState): boolean {
+  return session.readWriteVersion(state) === FENCED && session.files.readHeader().writeVersion === FENCED;
 }
 
 export function inconsistent(path: string, reason: string, cause?: unknown): DatabaseError {
   return new DatabaseError("MIRROR_INCONSISTENT", `the mirror's database was changed by somebody else: ${reason}`, {
     path,
-    hint: "Rebuild this member from its upstream; find out what opened the file for writing.",
+    hint: "Run `afterimage rebuild` on this member, and find out what changed its files.",
     ...(cause === undefined ? {} : { cause }),
   });
 }

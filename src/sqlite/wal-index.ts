@@ -33,6 +33,8 @@ export interface WalIndexHeader {
 /** The header together with how many frames a checkpoint has copied into the database file. */
 export interface WalIndexState extends WalIndexHeader {
   readonly backfilled: number;
+  /** How many the last checkpoint meant to copy: it says so before it begins. */
+  readonly backfillBegun: number;
 }
 
 /**
@@ -60,6 +62,7 @@ export function decodeWalIndex(bytes: Uint8Array): WalIndexState | null {
     salt1: view.getUint32(32),
     salt2: view.getUint32(36),
     backfilled: view.getUint32(96, true),
+    backfillBegun: view.getUint32(128, true),
   };
 }
 

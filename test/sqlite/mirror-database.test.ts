@@ -1,10 +1,9 @@
 /** What a mirror refuses, and what it leaves behind when it does. */
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { expect, test } from "vitest";
 import { type Checksum, toChecksum } from "../../src/ltx/position.ts";
-import { unfence } from "../../src/sqlite/fence.ts";
 import { MirrorDatabase } from "../../src/sqlite/mirror-database.ts";
 import type { PageRun } from "../../src/sqlite/page-run.ts";
 import { commitTable, type MemoryRun, memoryTable, PageHistory } from "../support/page-history.ts";
@@ -178,13 +177,6 @@ test("verification names the pages that are not what was integrated", async () =
     code: "MIRROR_INCONSISTENT",
     message: expect.stringContaining("page 2"),
   });
-});
-
-test("a mirror whose fence was removed is not opened", async () => {
-  const pair = await MirroredHistory.create();
-  expect(await unfence(pair.path)).toBe(true);
-  await expect(pair.open()).rejects.toMatchObject({ code: "MIRROR_INCONSISTENT" });
-  expect(existsSync(`${pair.path}-wal`)).toBe(false);
 });
 
 async function create(path: string, snapshot: PageRun & { checksum: Checksum }): Promise<void> {

@@ -5,6 +5,8 @@ import Sqlite from "better-sqlite3";
 import { expect, test } from "vitest";
 import { formatChecksum, toChecksum } from "../../src/ltx/position.ts";
 import { fence, isFenced, unfence } from "../../src/sqlite/fence.ts";
+import type { MirrorDatabase, MirrorOptions } from "../../src/sqlite/mirror-database.ts";
+import { parseFileFootprint } from "../../src/sqlite/mirror-footprint.ts";
 import { parseClosedSignature, parseWalMark } from "../../src/sqlite/wal-mark.ts";
 import { startChild } from "../support/child-process.ts";
 import { commitTable } from "../support/page-history.ts";
@@ -24,24 +26,27 @@ test("the saved mark is enough while a reader keeps the WAL, and survives JSON",
   const reader = openReader(pair.path);
   const first = await pair.open();
   const saved = parseWalMark(JSON.parse(JSON.stringify(await pair.integrate(first, pair.insert(1, 20, 1000)))));
+  const file = parseFileFootprint(JSON.parse(JSON.stringify(first.file)));
   expect(saved).toEqual(first.mark);
   expect(await first.close()).toBeNull();
   spoilTable(pair);
-  const second = await pair.open({ saved });
+  const second = await pair.open({ saved, file });
   expect(second.opened).toBe("current");
   await second.close();
   reader.close();
 });
 
-test("a mark is still good after somebody truncated the WAL", async () => {
+test("the mark alone is not enough when the file has changed since, be it by a checkpoint", async () => {
   const pair = await MirroredHistory.create();
   const reader = openReader(pair.path);
   const first = await pair.open();
   const saved = await pair.integrate(first, pair.insert(1, 20, 1000));
+  const { file } = first;
   await first.close();
   expect(reader.pragma("wal_checkpoint(TRUNCATE)")).toMatchObject([{ busy: 0 }]);
+  expect((await openAndClose(pair, { saved, file })).opened).toBe("current");
   spoilTable(pair);
-  await (await pair.open({ saved })).close();
+  await expect(pair.open({ saved, file })).rejects.toMatchObject({ code: "MIRROR_INCONSISTENT" });
   reader.close();
 });
 
@@ -190,6 +195,12 @@ test("a replaced file and a removed WAL are noticed", async () => {
   expect(thrownBy(() => mirror.checkForeignChange())).toMatchObject({ code: "MIRROR_INCONSISTENT" });
   await mirror.close();
 });
+
+async function openAndClose(pair: MirroredHistory, options: Partial<MirrorOptions>): Promise<MirrorDatabase> {
+  const mirror = await pair.open(options);
+  await mirror.close();
+  return mirror;
+}
 
 function openReader(path: string): Sqlite.Database {
   const reader = new Sqlite(path);

@@ -43,6 +43,7 @@ function bothCopies(copy: Uint8Array, backfilled = 0): Uint8Array {
   bytes.set(copy);
   bytes.set(copy, WAL_INDEX_COPY_SIZE);
   new DataView(bytes.buffer).setUint32(96, backfilled, true);
+  new DataView(bytes.buffer).setUint32(128, backfilled, true);
   return bytes;
 }
 
@@ -65,7 +66,11 @@ test.each([512, 4096, 65536])("SQLite's own wal-index of %i-byte pages says what
   });
   expect(Buffer.from(encodeWalIndexHeader(state))).toEqual(shm.subarray(0, WAL_INDEX_COPY_SIZE));
   db.pragma("wal_checkpoint(PASSIVE)");
-  expect(decodeWalIndex(readShm(db.name))).toEqual({ ...state, backfilled: state.maxFrame });
+  expect(decodeWalIndex(readShm(db.name))).toEqual({
+    ...state,
+    backfilled: state.maxFrame,
+    backfillBegun: state.maxFrame,
+  });
 });
 
 test("the page numbers of all frames are found, over several blocks", () => {
@@ -98,7 +103,11 @@ test("the stretches of page numbers begin and end at the blocks' edges", () => {
 test("a header decodes to what was encoded", () => {
   fc.assert(
     fc.property(header, uint32, (fields, backfilled) => {
-      expect(decodeWalIndex(bothCopies(encodeWalIndexHeader(fields), backfilled))).toEqual({ ...fields, backfilled });
+      expect(decodeWalIndex(bothCopies(encodeWalIndexHeader(fields), backfilled))).toEqual({
+        ...fields,
+        backfilled,
+        backfillBegun: backfilled,
+      });
     }),
   );
 });
