@@ -43,14 +43,25 @@ export class FollowerNeeds {
     const nowMs = this.#context.nowMs();
     for (const [member, status] of this.#followers()) {
       const known = this.#known.get(member);
-      const places = { ...known?.places, ...placesOf(status) };
+      const told = placesOf(status);
+      const places = { ...known?.places, ...told };
       if (Object.keys(places).length === 0) continue;
       const seenAtMs = status.reachable ? nowMs : (known?.seenAtMs ?? nowMs);
       const moved = JSON.stringify(places) !== JSON.stringify(known?.places);
       if (known !== undefined && !moved && seenAtMs - known.seenAtMs < SAVE_INTERVAL_MS) continue;
+      for (const [database, place] of Object.entries(told)) {
+        this.#noteWayBack(member, database, { before: known?.places[database] ?? "", place });
+      }
       this.#known.set(member, { places, seenAtMs });
       this.#context.store.saveReceipt({ member, status: JSON.stringify(places), seenAtMs });
     }
+  }
+
+  /** A disk or a virtual machine that was set back: consistent in itself, but what it had acknowledged is no longer there. */
+  #noteWayBack(member: string, database: string, { before, place }: { before: string; place: string }): void {
+    if (place >= before) return;
+    const message = `${member} had acknowledged ${before} and is at ${place} now: it was set back; what it lacks is sent again`;
+    this.#context.event("warn", "POSITION_WENT_BACK", database, message, { member, before, now: place });
   }
 
   of(database: string): MemberNeed[] {
