@@ -3,8 +3,17 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** Peak resident memory since the process started, in bytes. */
 export function peakResidentBytes(pid: number): number {
-  const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  if (kib === undefined) throw new Error(`no VmHWM for process ${pid}`);
+  return statusBytes(pid, "VmHWM");
+}
+
+/** Resident memory now, in bytes. */
+export function residentBytes(pid: number): number {
+  return statusBytes(pid, "VmRSS");
+}
+
+function statusBytes(pid: number, field: "VmHWM" | "VmRSS"): number {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  if (kib === undefined) throw new Error(`no ${field} for process ${pid}`);
   return Number(kib) * 1024;
 }
 
