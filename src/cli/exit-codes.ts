@@ -8,6 +8,7 @@ import type { StateErrorCode } from "../journal/state-error.ts";
 import type { SegmentErrorCode } from "../ltx/segment-error.ts";
 import type { ControlErrorCode } from "../member/control-error.ts";
 import type { MemberErrorCode } from "../member/member-error.ts";
+import type { SalvageErrorCode } from "../salvage/salvage-error.ts";
 import type { DatabaseErrorCode } from "../sqlite/database-error.ts";
 import type { TransportErrorCode } from "../transport/transport-error.ts";
 import type { CliErrorCode } from "./cli-error.ts";
@@ -36,6 +37,7 @@ type KnownCode =
   | JournalErrorCode
   | MemberErrorCode
   | RestoreErrorCode
+  | SalvageErrorCode
   | SegmentErrorCode
   | StateErrorCode
   | TransportErrorCode;
@@ -52,6 +54,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   RELOAD_NEEDS_RESTART: EXIT.refused,
   CONTROL_PATH_TOO_LONG: EXIT.usage,
   URL_INVALID: EXIT.usage,
+  SALVAGE_NOTHING_FOUND: EXIT.usage,
 
   FILE_EXISTS: EXIT.refused,
   DATABASE_EXISTS: EXIT.refused,
@@ -68,10 +71,18 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   HOST_KEY_UNKNOWN: EXIT.refused,
   HOST_KEY_CHANGED: EXIT.refused,
   LEASE_FOREIGN: EXIT.refused,
+  SALVAGE_FOREIGN: EXIT.refused,
+  SALVAGE_OUTSIDE: EXIT.refused,
+  SALVAGE_MEMBER_ALIVE: EXIT.refused,
+  SALVAGE_IN_USE: EXIT.refused,
+  SALVAGE_WAL_DIFFERENT: EXIT.refused,
+  SALVAGE_OLDER: EXIT.refused,
+  SALVAGE_UNPROVED: EXIT.refused,
 
   LOCK_HELD: EXIT.busy,
   LEASE_HELD: EXIT.busy,
   DATABASE_BUSY: EXIT.busy,
+  SALVAGE_MIRROR_MOVED: EXIT.busy,
   CONTROL_IN_USE: EXIT.busy,
   BACKUP_RUNNING: EXIT.busy,
   BACKUP_WHILE_INTEGRATING: EXIT.busy,
@@ -82,6 +93,9 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   NO_SNAPSHOT: EXIT.outOfSync,
   PAGE_SIZE_CHANGED: EXIT.outOfSync,
   RESTORE_GAP: EXIT.outOfSync,
+  SALVAGE_EPOCH: EXIT.outOfSync,
+  SALVAGE_PAGE_SIZE: EXIT.outOfSync,
+  SALVAGE_CHECKSUM: EXIT.outOfSync,
   SEGMENT_GAP: EXIT.outOfSync,
   SEGMENT_CHAIN: EXIT.outOfSync,
   SEGMENT_EPOCH: EXIT.outOfSync,
@@ -100,6 +114,10 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
 } satisfies Partial<Record<KnownCode, ExitCode>>;
 
 export function exitCodeOf(error: unknown): ExitCode {
-  if (!(error instanceof AfterimageError) || !Object.hasOwn(EXIT_BY_CODE, error.code)) return EXIT.failed;
-  return EXIT_BY_CODE[error.code] ?? EXIT.failed;
+  return error instanceof AfterimageError ? exitCodeOfCode(error.code) : EXIT.failed;
+}
+
+/** @param code as errors have it, also one of another version of this program. */
+export function exitCodeOfCode(code: string): ExitCode {
+  return (Object.hasOwn(EXIT_BY_CODE, code) ? EXIT_BY_CODE[code] : undefined) ?? EXIT.failed;
 }

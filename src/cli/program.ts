@@ -19,6 +19,7 @@ import { registerReload } from "./reload.ts";
 import { registerRestore } from "./restore.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
+import { registerSalvage } from "./salvage.ts";
 import { registerSegments } from "./segments.ts";
 import { registerShip } from "./ship.ts";
 import { registerSnapshot } from "./snapshot.ts";
@@ -46,6 +47,7 @@ const COMMANDS: readonly Register[] = [
   registerPurge,
   registerBackup,
   registerRestore,
+  registerSalvage,
   registerFence,
   registerUnfence,
   registerDemo,

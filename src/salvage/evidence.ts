@@ -19,6 +19,9 @@ import type { FilePages } from "./settled-copy.ts";
 /** Bytes 24 to 27 of page 1 (SQLite file format, section 1.3.7). In WAL mode it grows whenever page 1 is written. */
 const CHANGE_COUNTER_OFFSET = 24;
 
+/** A salt of another series is this near with a probability of one in four million. */
+const MOST_RESTARTS = 1_000;
+
 export interface Evidence {
   /** From the lost state: `member of mirror set`; null when there is no state. */
   readonly identity: string | null;
@@ -30,6 +33,11 @@ export interface Evidence {
   /** Of the lost database, and of the newest page 1 in the journal, null when that was purged. */
   readonly changeCounter: number;
   readonly journalChangeCounter: number | null;
+  /**
+   * How often the WAL was restarted since the journal's end, by its first salt, which SQLite raises by one each time; null when
+   * the salt is of another series, as in another database or after the WAL was removed.
+   */
+  readonly walRestarts: number | null;
   /** When the files were last written, ISO 8601, by the lost machine's clock. */
   readonly modified: string;
 }
@@ -64,6 +72,7 @@ export async function gatherEvidence(
     earlierPages: await countEarlier(end.table, differing, paths),
     changeCounter: changeCounterOf(page1),
     journalChangeCounter: newestChangeCounter(paths),
+    walRestarts: countRestarts(lost, end),
     modified: new Date(lost.writtenAtMs).toISOString(),
   };
   const { changeCounter, journalChangeCounter, earlierPages } = evidence;
@@ -96,6 +105,13 @@ async function countEarlier(
     }
   }
   return differing.length - wanted.size;
+}
+
+function countRestarts({ wal }: LostDatabase, { marks }: JournalEnd): number | null {
+  const [mark] = marks;
+  if (wal === null || mark === undefined) return null;
+  const restarts = (wal.header.salt1 - mark.salt1) >>> 0;
+  return restarts <= MOST_RESTARTS ? restarts : null;
 }
 
 function newestChangeCounter(paths: readonly string[]): number | null {

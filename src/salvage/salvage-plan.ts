@@ -248,16 +248,18 @@ function noDatabase(reason: string | null): SalvageError {
 }
 
 function unproved(evidence: Evidence, reason: string | null): SalvageError {
-  const { differingPages, earlierPages, pages, changeCounter, journalChangeCounter, modified } = evidence;
-  const facts = `${differingPages} of ${pages} pages differ, ${earlierPages} of them as the journal had them before; change counter ${changeCounter}, the journal's ${journalChangeCounter ?? "unknown"}; last written ${modified}`;
+  const { differingPages, earlierPages, pages, changeCounter, journalChangeCounter, walRestarts, modified } = evidence;
+  const facts = [
+    `${differingPages} of ${pages} pages differ, ${earlierPages} of them as the journal had them before`,
+    `change counter ${changeCounter}, the journal's ${journalChangeCounter ?? "unknown"}`,
+    ...(walRestarts === null ? [] : [`by its salt the WAL was restarted ${walRestarts} times since`]),
+    `last written ${modified}`,
+  ].join("; ");
   const hint =
     "If this is the lost database and not another copy of it, --accept-difference takes the pages that differ.";
-  if (reason === null) {
-    return new SalvageError("SALVAGE_UNPROVED", `the lost database shows something else than its WAL adds: ${facts}`, {
-      hint,
-    });
-  }
-  return new SalvageError("SALVAGE_WAL_DIFFERENT", `the WAL does not continue the journal: ${reason}. ${facts}`, {
-    hint,
-  });
+  return reason === null
+    ? new SalvageError("SALVAGE_UNPROVED", `the lost database shows something else than its WAL adds: ${facts}`, {
+        hint,
+      })
+    : new SalvageError("SALVAGE_WAL_DIFFERENT", `the WAL does not continue the journal: ${reason}. ${facts}`, { hint });
 }

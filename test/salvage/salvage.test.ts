@@ -140,6 +140,32 @@ test("a WAL that a clean close has removed is refused with what is known, and ta
   expect(await clinic.compareMirror(clinic.shownByDisk())).toMatchObject({ identical: true });
 });
 
+test("a WAL that was restarted after commits that no segment has is taken by the pages, with the count of its restarts", async () => {
+  await using clinic = await LostClinic.begin();
+  await clinic.stopDaemon();
+  addVisits(clinic.application, 3);
+  clinic.application.pragma("wal_checkpoint(RESTART)");
+  addVisits(clinic.application, 4);
+  clinic.lose();
+  const refused = await clinic.salvageClinic();
+  expect(refused.error).toMatchObject({
+    code: "SALVAGE_WAL_DIFFERENT",
+    message: expect.stringContaining("by its salt the WAL was restarted 1 times since"),
+  });
+  expect(await clinic.salvageClinic({ acceptDifference: true })).toMatchObject({
+    ...{ outcome: "salvaged", method: "difference", transactions: 1, evidence: { walRestarts: 1 } },
+  });
+  addVisits(clinic.application, 2);
+  clinic.lose();
+  expect(await clinic.salvageClinic()).toMatchObject({
+    outcome: "salvaged",
+    method: "wal",
+    transactions: 2,
+    proved: true,
+  });
+  expect(await clinic.compareMirror(clinic.shownByDisk())).toMatchObject({ identical: true });
+});
+
 test("a database whose WAL is lost is not taken for a newer one", async () => {
   await using clinic = await LostClinic.begin();
   clinic.application.pragma("wal_checkpoint(PASSIVE)");
