@@ -1,10 +1,12 @@
 /** Looks at this machine's databases before a mirror set is set up: nothing is changed but the journal mode, when asked for. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { MemberConfiguration } from "../config/configuration.ts";
+import { databaseAt, patternDirectory } from "../config/database-pattern.ts";
 import { messageOf } from "../errno.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
+import { isWholeDatabase } from "../sqlite/whole-database.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -13,7 +15,7 @@ const BUSY_TIMEOUT_MS = 5_000;
  * @throws DatabaseError DATABASE_MISSING or DATABASE_NOT_SQLITE.
  */
 export function databasesToConvert(member: MemberConfiguration): string[] {
-  return [...member.databases.values()].filter((path) => journalMode(path) !== "wal");
+  return [...member.databases.values(), ...foundByPatterns(member)].filter((path) => journalMode(path) !== "wal");
 }
 
 /** @throws DatabaseError DATABASE_BUSY when the database is in use and does not let itself be converted. */
@@ -38,13 +40,23 @@ export function convertToWal(path: string): void {
 /** A mirror's databases are made from the snapshot: a file that is there already would have to be overwritten. */
 export function refuseForeignDatabases(member: MemberConfiguration): void {
   if (existsSync(join(member.state, "state.db"))) return;
-  for (const path of member.databases.values()) {
+  for (const path of [...member.databases.values(), ...foundByPatterns(member)]) {
     if (!existsSync(path)) continue;
     throw new DatabaseError("DATABASE_EXISTS", "there is a file where the mirror's database is to be made", {
       path,
       hint: "move it away, or name another path",
     });
   }
+}
+
+/** The databases that the member's patterns find now; others may come later, and need no preparation. */
+function foundByPatterns({ databasePatterns }: MemberConfiguration): string[] {
+  return databasePatterns.flatMap((pattern) => {
+    const directory = patternDirectory(pattern);
+    const entries = existsSync(directory) ? readdirSync(directory) : [];
+    const files = entries.flatMap((entry) => databaseAt(pattern, entry) ?? []).map(({ path }) => path);
+    return files.filter(isWholeDatabase);
+  });
 }
 
 function journalMode(path: string): string {

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
+import { patternDirectory } from "../config/database-pattern.ts";
 import { parseConfiguration } from "../config/load-configuration.ts";
 import { makeDirectory, writeFileDurably } from "../durable-files.ts";
 import { messageOf } from "../errno.ts";
@@ -64,7 +65,8 @@ function prepare(configuration: Configuration, member: MemberConfiguration, args
     });
   }
   for (const path of toConvert) convertToWal(path);
-  const wanted = [member.directory, member.state, ...[...member.databases.values()].map((path) => dirname(path))];
+  const ofDatabases = [...member.databases.values()].map((path) => dirname(path));
+  const wanted = [member.directory, member.state, ...ofDatabases, ...member.databasePatterns.map(patternDirectory)];
   const directories = [...new Set(wanted)].filter((directory) => !existsSync(directory));
   for (const directory of directories) attempt(directory, () => makeDirectory(directory));
   return { directories, converted: toConvert };

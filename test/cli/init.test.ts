@@ -128,3 +128,16 @@ test("a missing operational database is named", async () => {
   expect(code).toBe(1);
   expect(stderr).toContain(`error DATABASE_MISSING: the operational member's database does not exist\n  path: ${cwd}`);
 });
+
+test("the databases that a pattern finds are prepared, and its directories are made", async () => {
+  const { cwd, database } = setUp();
+  const flags = ["--mirror", "clinic", "--operational", "lisbon", "--convert-wal"];
+  const members = ["lisbon", "porto"].flatMap((name) => [
+    ...["--member", `${name}=file://${join(cwd, name, "mailbox")}`, "--state", `${name}=${join(cwd, name, "state")}`],
+    ...["--database", `${name}:*=${name === "lisbon" ? cwd : join(cwd, "copies")}/*.db`],
+  ]);
+  expect((await afterimage(["init", ...flags, ...members, "--node", "lisbon"], { cwd })).code).toBe(0);
+  expect(journalModeOf(database)).toBe("wal");
+  expect((await afterimage(["init", ...flags, ...members, "--force", "--node", "porto"], { cwd })).code).toBe(0);
+  expect(existsSync(join(cwd, "copies"))).toBe(true);
+});
