@@ -28,6 +28,8 @@ const CHECKPOINT_RETRY_BESIDE_READERS_MS = 1_000;
 const IDENTITY_INTERVAL_MS = 1_000;
 /** After so long without a write the WAL is watched instead of being looked at again and again. */
 const QUIET_AFTER_MS = 1_000;
+/** After so long without a write the database holds only what it needs to notice one. */
+const REST_AFTER_MS = 10_000;
 
 export class OperationalDuty {
   readonly name: string;
@@ -218,6 +220,7 @@ export class OperationalDuty {
     } else if (nowMs - this.#identityCheckedAtMs >= IDENTITY_INTERVAL_MS) {
       this.#database.checkIdentity();
       this.#identityCheckedAtMs = nowMs;
+      if (nowMs - this.#writtenAtMs >= REST_AFTER_MS) this.#database.rest();
     }
     return true;
   }
