@@ -8,8 +8,8 @@ import type {
   MirrorSetStatus,
 } from "../status/member-status.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
-import { EXIT } from "./exit-codes.ts";
 import type { Register } from "./register.ts";
+import { statusExitCode } from "./status-exit-code.ts";
 import { type Column, formatTable } from "./table.ts";
 import { withControl } from "./with-control.ts";
 
@@ -28,7 +28,7 @@ const COLUMNS: readonly Column[] = [
 export async function status(args: GlobalOptions, io: CommandIo): Promise<number> {
   const answer = await withControl(args, io, (control) => control.status());
   print(args, io, answer, () => statusLines(answer));
-  return EXIT.done;
+  return statusExitCode(answer);
 }
 
 /** A heading, a table with followers indented under what they follow, and what is wrong. */
@@ -89,12 +89,15 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 }
 
 function problemLines({ member, databases, followers, journal, errors }: MemberStatus): string[] {
-  const ofDatabases = Object.entries(databases).flatMap(([name, { error, heldBy, quarantined, verified }]) => [
-    ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
-    ...errorLines(`${member}/${name}`, error),
-    ...quarantineLines(`${member}/${name}`, quarantined),
-    ...verificationLines(`${member}/${name}`, verified),
-  ]);
+  const ofDatabases = Object.entries(databases).flatMap(
+    ([name, { error, heldBy, warnings, quarantined, verified }]) => [
+      ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
+      ...errorLines(`${member}/${name}`, error),
+      ...warnings.flatMap((warning) => errorLines(`${member}/${name}`, warning, "warning")),
+      ...quarantineLines(`${member}/${name}`, quarantined),
+      ...verificationLines(`${member}/${name}`, verified),
+    ],
+  );
   const ofFollowers = Object.entries(followers).flatMap(([name, { error }]) =>
     errorLines(`${member} -> ${name}`, error),
   );
@@ -118,9 +121,9 @@ function journalLines(member: string, journal: JournalStatus | null): string[] {
   ];
 }
 
-function errorLines(where: string, error: ErrorView | null): string[] {
+function errorLines(where: string, error: ErrorView | null, kind: "error" | "warning" = "error"): string[] {
   if (error === null) return [];
-  const line = `${where}: error ${error.code}: ${error.message} (since ${error.since})`;
+  const line = `${where}: ${kind} ${error.code}: ${error.message} (since ${error.since})`;
   return error.hint === null ? [line] : [line, `  next: ${error.hint}`];
 }
 

@@ -56,6 +56,11 @@ export class Inbox {
     return this.#directory;
   }
 
+  /** Whether something that arrived is being looked at. */
+  get isTaking(): boolean {
+    return this.#taking;
+  }
+
   /** The first transaction that is missing and should be sent (again); null when nothing is. */
   wants(): Txid | null {
     // What is here already may be just what is missing; a large file takes its time.

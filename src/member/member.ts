@@ -39,6 +39,8 @@ import { serve } from "./service.ts";
 import { Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
 import { buildStatus, type DutyFacts } from "./status-builder.ts";
+import { Watchdog } from "./watchdog.ts";
+import { watchedWork } from "./watched-work.ts";
 
 export interface MemberOptions {
   readonly configuration: Configuration;
@@ -69,6 +71,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly mirrors = new Map<string, MirrorDuty>();
   override readonly shippers = new Map<string, Shipper>();
   override readonly purgeDuty: PurgeDuty;
+  readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
   /** Set when databases may have come or gone, so that they are looked for before their time. */
@@ -123,6 +126,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     for (const [name, path] of plan.databases) if (this.#notes.isRemoved(name)) this.#noteAdded(name, path);
     for (const name of store.databaseNames()) if (!plan.databases.has(name)) this.#noteRemoved(name, plan);
     this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
+    this.watchdog = new Watchdog(this.context, watchedWork(this.context, this), options.nowMs);
   }
 
   #makeContext(store: StateStore, epoch: number, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
@@ -308,9 +312,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();
-    const { role, upstream } = this;
+    const { role, upstream, watchdog } = this;
     const { errors } = this.#found;
-    const status = buildStatus(this.context, { role, duties, followers, journal, errors, upstream });
+    const status = buildStatus(this.context, { role, duties, followers, journal, errors, upstream, watchdog });
     return this.#running ? status : { ...status, state: "down", reachable: false };
   }
 

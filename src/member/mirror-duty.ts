@@ -16,6 +16,7 @@ import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Position, parseChecksum, type Txid } from "../ltx/position.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import type { PageRun } from "../sqlite/page-run.ts";
 import { parseClosedSignature, parseWalMark, type WalMark } from "../sqlite/wal-mark.ts";
 import type { CutSegment } from "./cut-segment.ts";
 import { DutyErrors } from "./duty-errors.ts";
@@ -50,6 +51,8 @@ export class MirrorDuty {
   #lock: DatabaseLock | null = null;
   #heldBy: string | null = null;
   #snapshotting = false;
+  #beats = 0;
+  #walHeld = false;
   #isRetired = false;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
 
@@ -73,6 +76,29 @@ export class MirrorDuty {
   /** The backup that integration waits for, as `backup (process 1, since ...)`; null when it waits for none. */
   get heldBy(): string | null {
     return this.#heldBy;
+  }
+
+  /** Another number whenever integration has moved on. */
+  get beats(): number {
+    return this.#beats;
+  }
+
+  /** Whether the last attempt to shorten the WAL has failed, and not for a snapshot of ours. */
+  get isWalHeld(): boolean {
+    return this.#walHeld && !this.#snapshotting;
+  }
+
+  /** Whether it may be reading a whole database or a whole segment only to check it. */
+  get isChecking(): boolean {
+    return this.#database === null || this.inbox.isTaking;
+  }
+
+  /** Whether segments wait that may be integrated. */
+  get isIntegrationDue(): boolean {
+    const { received, integrated, paused } = this.#row() ?? {};
+    return (
+      !this.#isRetired && paused !== true && this.#heldBy === null && (received?.txid ?? 0n) > (integrated?.txid ?? 0n)
+    );
   }
 
   /**
@@ -238,7 +264,7 @@ export class MirrorDuty {
     const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
     const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
     try {
-      await take(this.#path, run, { table: this.#table, ...proof });
+      await take(this.#path, this.#counted(run), { table: this.#table, ...proof });
       this.#record(batch, run.pageCount, null);
     } catch (error) {
       this.#table.discard();
@@ -263,8 +289,8 @@ export class MirrorDuty {
       this.#context.store.saveDatabase(this.name, { intent: intentOf(batch, run.pageCount) });
       this.#onStep("announced");
       const mark = batch.snapshot
-        ? await database.integrateDifference(run, proof)
-        : await database.integrate(run, proof);
+        ? await database.integrateDifference(this.#counted(run), proof)
+        : await database.integrate(this.#counted(run), proof);
       this.#record(batch, run.pageCount, mark);
     } catch (error) {
       this.#table.discard();
@@ -272,6 +298,19 @@ export class MirrorDuty {
     } finally {
       for (const source of sources) source.close();
     }
+  }
+
+  #counted(run: PageRun): PageRun {
+    const duty = this;
+    return {
+      ...run,
+      *pages() {
+        for (const page of run.pages()) {
+          duty.#beats++;
+          yield page;
+        }
+      },
+    };
   }
 
   #record(batch: Batch, pageCount: number, mark: WalMark | null): void {
@@ -315,8 +354,11 @@ export class MirrorDuty {
   async #shortenWal(): Promise<void> {
     const database = this.#database;
     const nowMs = this.#context.nowMs();
-    if (database === null || database.walFrames < CHECKPOINT_FRAMES || nowMs < this.#checkpointAtMs) return;
-    if (database.checkpoint() !== "truncated") this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
+    const isWanted = database !== null && database.walFrames >= CHECKPOINT_FRAMES;
+    if (!isWanted) this.#walHeld = false;
+    if (!isWanted || nowMs < this.#checkpointAtMs) return;
+    this.#walHeld = database.checkpoint() !== "truncated";
+    if (this.#walHeld) this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
   }
 
   /** Closes the database, so that the next attempt begins with a look at what is there now, without trusting any of it. */

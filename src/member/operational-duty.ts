@@ -19,12 +19,8 @@ import { Serial } from "./serial.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 import { untilWritten } from "./until-written.ts";
 import type { VerificationSource } from "./verification.ts";
+import { WalShortener } from "./wal-shortener.ts";
 
-/** The WAL is handed off and checkpointed when it has grown past SQLite's own default of 1000 frames. */
-const CHECKPOINT_FRAMES = 1000;
-const CHECKPOINT_RETRY_MS = 250;
-/** A read transaction that stands in the way is a long one. */
-const CHECKPOINT_RETRY_BESIDE_READERS_MS = 1_000;
 const IDENTITY_INTERVAL_MS = 1_000;
 /** After so long without a write the WAL is watched instead of being looked at again and again. */
 const QUIET_AFTER_MS = 1_000;
@@ -39,16 +35,18 @@ export class OperationalDuty {
   readonly #errors: DutyErrors;
   readonly #table: PageChecksumTable;
   readonly #cutter: SegmentCutter;
+  readonly #shortener: WalShortener;
   #database: OperationalDatabase | null = null;
   #fenced = false;
   /** Nothing can be cut now, for want of space. */
   #starved = false;
   #snapshotting = false;
+  #opening = false;
   #isRetired = false;
   #walBytes: number | null = null;
   #identityCheckedAtMs = Number.NEGATIVE_INFINITY;
-  #checkpointAtMs = Number.NEGATIVE_INFINITY;
   #writtenAtMs = Number.NEGATIVE_INFINITY;
+  #rotatedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: MemberContext, name: string, path: string) {
     this.name = name;
@@ -57,6 +55,7 @@ export class OperationalDuty {
     this.#errors = new DutyErrors(context, name);
     const row = context.store.database(name);
     this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.received?.checksum);
+    this.#shortener = new WalShortener(context);
     this.#cutter = new SegmentCutter(context, name, this.#table);
   }
 
@@ -69,6 +68,26 @@ export class OperationalDuty {
     return this.#walBytes;
   }
 
+  /** Another number whenever capture has moved on. */
+  get beats(): number {
+    return this.#cutter.beats;
+  }
+
+  /** Whether the last attempt to shorten the WAL has failed, and not for a snapshot or a verification of ours. */
+  get isWalHeld(): boolean {
+    return this.#shortener.isHeld && this.#database?.hasBaseline === false;
+  }
+
+  /**
+   * Whether there are commits that should be in the journal by now. Waits for nothing.
+   * @param dueSinceMs when a scheduled rotation was due last; null when every commit is due at once.
+   */
+  isCaptureDue(dueSinceMs: number | null): boolean {
+    if (this.#isRetired) return false;
+    if (this.#database === null || this.#opening) return true;
+    return (dueSinceMs === null || this.#rotatedAtMs < dueSinceMs) && this.#database.hasNewCommits();
+  }
+
   /**
    * One turn of the service: opens the database when it is not open, notices when it was replaced or removed, cuts what
    * is new when `rotate` is asked for, and shortens the WAL. Errors are kept in the state and shown by status; the next
@@ -77,6 +96,7 @@ export class OperationalDuty {
   async poll(options: { rotate: boolean }): Promise<void> {
     await this.#serial.run(async () => {
       try {
+        const begunAtMs = this.#context.nowMs();
         if (!(await this.#ready())) return;
         const database = this.#opened();
         this.#walBytes = database.walBytes;
@@ -88,6 +108,7 @@ export class OperationalDuty {
           this.#writtenAtMs = this.#context.nowMs();
           await this.#cutAll();
         }
+        if (options.rotate) this.#rotatedAtMs = begunAtMs;
         await this.#shortenWal();
         this.#walBytes = database.walBytes;
         if (this.#starved) this.#errors.clear();
@@ -231,6 +252,7 @@ export class OperationalDuty {
     const row = this.#context.store.database(this.name);
     const database = OperationalDatabase.open(this.#path, { saved: row?.walPosition ?? null });
     this.#database = database;
+    this.#opening = true;
     try {
       this.#fenced = await isFenced(this.#path);
       if (row?.received == null) await this.#firstSnapshot(database);
@@ -240,6 +262,8 @@ export class OperationalDuty {
       // Without its first segment nothing may be captured from it.
       this.#close();
       throw error;
+    } finally {
+      this.#opening = false;
     }
     this.#errors.clear();
     this.#starved = false;
@@ -302,21 +326,9 @@ export class OperationalDuty {
   }
 
   async #shortenWal(): Promise<void> {
-    const database = this.#opened();
-    const nowMs = this.#context.nowMs();
     // A fenced database has no writers, and would not let us take the write lock.
-    if (this.#fenced || !this.#mayShortenWal(database) || nowMs < this.#checkpointAtMs) return;
-    const outcome = await database.checkpoint(async () => {
-      await this.#cutAll();
-    });
-    if (outcome === "done") return;
-    this.#checkpointAtMs = nowMs + (outcome === "readers" ? CHECKPOINT_RETRY_BESIDE_READERS_MS : CHECKPOINT_RETRY_MS);
-  }
-
-  /** Enough of the WAL is cut; or what waits to be cut would not fit into one segment, so that there is no sense in waiting on. */
-  #mayShortenWal(database: OperationalDatabase): boolean {
-    const { maxSegmentBytes } = this.#context.configuration.journal;
-    return database.position.frame >= CHECKPOINT_FRAMES || database.walBytes >= maxSegmentBytes;
+    if (this.#fenced) this.#shortener.forget();
+    else await this.#shortener.attempt(this.#opened(), async () => void (await this.#cutAll()));
   }
 
   #opened(): OperationalDatabase {
@@ -328,6 +340,7 @@ export class OperationalDuty {
     this.#database?.close();
     this.#database = null;
     this.#walBytes = null;
+    this.#shortener.forget();
   }
 
   /** Want of space is no reason to close the database: as long as it is open, what is committed waits in the WAL. */

@@ -21,12 +21,18 @@ export class SegmentCutter {
   readonly #context: MemberContext;
   readonly #database: string;
   readonly #table: PageChecksumTable;
+  #beats = 0;
 
   /** @param table of the database; only this changes it. */
   constructor(context: MemberContext, database: string, table: PageChecksumTable) {
     this.#context = context;
     this.#database = database;
     this.#table = table;
+  }
+
+  /** Another number whenever something more of a segment was written. */
+  get beats(): number {
+    return this.#beats;
   }
 
   /** The end of the journal. @throws MemberError NO_SNAPSHOT before the first snapshot. */
@@ -82,7 +88,10 @@ export class SegmentCutter {
       const contents = {
         pages,
         checksum: () => this.#table.checksum,
-        onProgress: (written: number) => space.assertRoom(PROGRESS_BYTES, { ...purpose, written }),
+        onProgress: (written: number) => {
+          this.#beats++;
+          space.assertRoom(PROGRESS_BYTES, { ...purpose, written });
+        },
       };
       const cut = await cutSegment(journal.create(plan), contents, plan);
       const position: Position = { epoch, txid: plan.maxTxid, checksum: cut.postApplyChecksum };

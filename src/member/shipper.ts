@@ -16,9 +16,10 @@ import { formatTxid, NO_TXID, parseTxid, type Txid } from "../ltx/position.ts";
 import type { FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
+import { followerLease } from "./follower-lease.ts";
 import { inboxDirectory } from "./inbox-directory.ts";
 import { contiguousBatch } from "./integration-batch.ts";
-import { MailboxLease } from "./mailbox-lease.ts";
+import type { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { ShippedMember } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
@@ -61,6 +62,7 @@ export class Shipper {
   #backoff: Signal | null = null;
   readonly #lease: MailboxLease;
   #error: FollowerStatus["error"] = null;
+  #bytesUnderWay = 0;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
 
@@ -70,7 +72,7 @@ export class Shipper {
     this.#outbox = emptyOutbox(context, peer.member.name);
     const { ship } = context.configuration.journal;
     this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
-    this.#lease = leaseOf(context, peer);
+    this.#lease = followerLease(context, peer);
   }
 
   /**
@@ -98,6 +100,27 @@ export class Shipper {
   /** There may be something new to ship. */
   wake(): void {
     this.#work.set();
+  }
+
+  get follower(): string {
+    return this.#peer.member.name;
+  }
+
+  /** Whether something may be shipped, and nothing is known that keeps it from being shipped. */
+  get isDue(): boolean {
+    if (this.#error !== null) return false;
+    const shipped = this.#shipped();
+    return [...this.#ends()].some(([name, end]) => (shipped.get(name) ?? NO_TXID) < (this.#orders.limit(name) ?? end));
+  }
+
+  /** Another text whenever something was shipped. */
+  get progress(): string {
+    return [...this.#shipped()].join();
+  }
+
+  /** The size of the file that is being put. */
+  get bytesUnderWay(): number {
+    return this.#bytesUnderWay;
   }
 
   /** The ends of the journals. */
@@ -280,10 +303,19 @@ export class Shipper {
     }
   }
 
-  async #put(path: string, segment: Parameters<typeof inboxName>[0], stop: AbortSignal): Promise<void> {
-    await this.#lease.during(stop, async (signal) => {
-      await this.#peer.transport().put(path, inboxName(segment), { signal });
-    });
+  async #put(
+    path: string,
+    segment: Parameters<typeof inboxName>[0] & { bytes: number },
+    stop: AbortSignal,
+  ): Promise<void> {
+    this.#bytesUnderWay = segment.bytes;
+    try {
+      await this.#lease.during(stop, async (signal) => {
+        await this.#peer.transport().put(path, inboxName(segment), { signal });
+      });
+    } finally {
+      this.#bytesUnderWay = 0;
+    }
   }
 
   /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
@@ -347,24 +379,6 @@ export class Shipper {
       databases,
     };
   }
-}
-
-function leaseOf({ configuration, self, epoch, store, event }: MemberContext, peer: Peer): MailboxLease {
-  const follower = peer.member.name;
-  return new MailboxLease({
-    owner: { mirror: configuration.mirror, member: self.name, epoch, instance: store.identity.stateId },
-    follower,
-    mailbox: () => peer.transport(),
-    memory: {
-      load: () => store.leaseSessions(follower),
-      save: (sessions) => store.saveLeaseSessions(follower, sessions),
-    },
-    onTakeover: (from) => {
-      const holder = from === null ? "somebody unknown" : `member ${from.member}`;
-      const message = `this member now writes to ${follower}, where ${holder} did`;
-      event("warn", "LEASE_TAKEN", null, message, { epoch: from?.epoch ?? null });
-    },
-  });
 }
 
 function outcomeError(outcome: Outcome | null, nowMs: number): ShippedMember["error"] {

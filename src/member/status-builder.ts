@@ -16,6 +16,7 @@ import {
 import { halts } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { Peer } from "./peer.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 /** What only the running duty of a database knows. */
 export interface DutyFacts {
@@ -37,6 +38,7 @@ export interface StatusParts {
   readonly errors: readonly ErrorView[];
   /** Whom this member follows; null on the operational member. */
   readonly upstream: Peer | null;
+  readonly watchdog: Watchdog;
 }
 
 export function buildStatus(context: MemberContext, parts: StatusParts): MemberStatus {
@@ -57,7 +59,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     heartbeat: new Date(context.nowMs()).toISOString(),
     reachable: true,
     databases,
-    followers: Object.fromEntries(parts.followers),
+    followers: Object.fromEntries([...parts.followers].map((follower) => withStall(follower, parts.watchdog))),
     errors: [...parts.errors],
     journal: parts.journal,
   };
@@ -86,8 +88,18 @@ function databaseStatus(
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
     heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,
-    error: row?.error ?? null,
+    error: row?.error ?? stallOf(parts, name),
+    warnings: [parts.watchdog.stall("WAL_NOT_SHORTENED", name)].filter((warning) => warning !== null),
   };
+}
+
+/** What a database's own work reports says more, so this is only for when it reports nothing. */
+function stallOf({ role, watchdog }: StatusParts, name: string): ErrorView | null {
+  return watchdog.stall(role === "operational" ? "CAPTURE_STALLED" : "INTEGRATION_STALLED", name);
+}
+
+function withStall([name, status]: [string, FollowerStatus], watchdog: Watchdog): [string, FollowerStatus] {
+  return [name, { ...status, error: status.error ?? watchdog.stall("SHIPPING_STALLED", name) }];
 }
 
 function verificationView(verification: Verification | null): DatabaseStatus["verified"] {

@@ -32,6 +32,7 @@ function memberUnits(member: Member, plan: MemberPlan, { onDatabases, atStart }:
   const { listen, backup, databasePatterns } = plan.self;
   const units: [string, Unit][] = [
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
+    ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],

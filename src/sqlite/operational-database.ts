@@ -115,6 +115,11 @@ export class OperationalDatabase {
     return { frames: maxFrame, copied: backfilled };
   }
 
+  /** Whether a baseline is open, which keeps the WAL from being restarted. */
+  get hasBaseline(): boolean {
+    return this.#baselines.size > 0;
+  }
+
   /** Whether {@link capture} would find something; one small read, so it may be asked many times a second. */
   hasNewCommits(): boolean {
     return this.#capture.hasNewCommits();

@@ -66,6 +66,8 @@ const databaseSchema = z.object({
   /** The last verification of every page and of the journal; null when there was none. */
   verified: z.object({ time: z.iso.datetime(), ok: z.boolean(), txid: hex16 }).nullable().default(null),
   error: errorSchema.nullable(),
+  /** What does no harm yet. */
+  warnings: z.array(errorSchema).default([]),
 });
 
 const receiptSchema = z.object({

@@ -8,7 +8,17 @@ function database(txid: string, more: Partial<DatabaseStatus> = {}): DatabaseSta
   const position = { epoch: 3, txid: txid.padStart(16, "0"), checksum: "8".padEnd(16, "0"), time: AT };
   const known = { operational: position, received: position, integrated: position, lagTransactions: 0, lagSeconds: 0 };
   const sizes = { pageSize: 4096, pageCount: 2, walBytes: 0, heldBy: null, quarantined: 0 };
-  return { ...known, ...sizes, paused: false, fenced: true, wants: null, verified: null, error: null, ...more };
+  return {
+    ...known,
+    ...sizes,
+    paused: false,
+    fenced: true,
+    wants: null,
+    verified: null,
+    error: null,
+    warnings: [],
+    ...more,
+  };
 }
 
 function member(name: string, follows: string | null, more: Partial<MemberStatus> = {}): MemberStatus {
@@ -97,4 +107,16 @@ test("integration that waits for a backup is said, and is no error", () => {
 test("members that say that they follow each other are all shown", () => {
   const shown = lines(member("a", "b"), member("b", "a"));
   expect(shown.slice(2).map((line) => line.trim().slice(0, 1))).toEqual(["a", "b"]);
+});
+
+test("a verification that failed is said with what to do, one that went well is not", () => {
+  const failed = { time: AT, ok: false, txid: "a".padStart(16, "0") };
+  const databases = { shop: database("a", { verified: failed }) };
+  const shown = lines(member("lisbon", null), member("porto", "lisbon", { databases }));
+  expect(shown.filter((line) => line.includes("VERIFICATION_FAILED"))).toEqual([
+    `porto/shop: error VERIFICATION_FAILED: it was not what its journal says (at ${AT})`,
+  ]);
+  expect(shown.at(-1)).toContain("afterimage verify");
+  const well = { shop: database("a", { verified: { ...failed, ok: true } }) };
+  expect(lines(member("porto", "lisbon", { databases: well })).join("\n")).not.toContain("VERIF");
 });
