@@ -60,6 +60,7 @@ async function loseMachine(round: number): Promise<LostMachine> {
   // In every other round the mirror is down by then: segments wait, and later the command does all of the work.
   const mirror = set.daemon(MIRROR);
   if (round % 2 === 1 && mirror !== null) await killDaemon(mirror);
+  if (round === 0) await expectRefusedWhileAlive(set);
   await sleep(Math.random() * LONGEST_LIFE_MS);
   const daemon = set.daemon(OPERATIONAL);
   if (daemon === null) throw new Error("no daemon");
@@ -69,6 +70,11 @@ async function loseMachine(round: number): Promise<LostMachine> {
   renameSync(join(set.root, OPERATIONAL), join(disk, set.root, OPERATIONAL));
   const acknowledged = writers.map(([name, writer]) => [name, Number(writer.lines.at(-1))] as const);
   return { set, acknowledged: Object.fromEntries(acknowledged), disk };
+}
+
+async function expectRefusedWhileAlive(set: DemoSet): Promise<void> {
+  const { code, stdout } = await afterimage(command(set, set.statePath(OPERATIONAL)), { cwd: set.root });
+  expect([code, stdout]).toEqual([3, expect.stringContaining("SALVAGE_MEMBER_ALIVE")]);
 }
 
 /** What the page difference is needed for must be refused before. */

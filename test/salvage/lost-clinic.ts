@@ -76,6 +76,10 @@ export class LostClinic implements AsyncDisposable {
     await this.#operational?.rotate();
   }
 
+  async fence(): Promise<void> {
+    await this.#operational?.fence();
+  }
+
   /** Everything that is cut reaches the mirror, and is integrated. */
   async ship(): Promise<void> {
     for (const level of ["9", "0"]) {

@@ -166,6 +166,19 @@ test("a WAL that was restarted after commits that no segment has is taken by the
   expect(await clinic.compareMirror(clinic.shownByDisk())).toMatchObject({ identical: true });
 });
 
+test("a database that was shrunk, and then fenced, is salvaged like any other", async () => {
+  await using clinic = await LostClinic.begin();
+  addVisits(clinic.application, 40);
+  clinic.application.exec("DELETE FROM visit WHERE id > 5; VACUUM");
+  await clinic.fence();
+  addVisitsRefused(clinic);
+  clinic.lose();
+  expect(await clinic.salvageClinic()).toMatchObject({ outcome: "salvaged", proved: true, error: null });
+  const shown = clinic.shownByDisk();
+  expect(visitsIn(shown)).toBe(5);
+  expect(await clinic.compareMirror(shown)).toMatchObject({ identical: true });
+});
+
 test("a database whose WAL is lost is not taken for a newer one", async () => {
   await using clinic = await LostClinic.begin();
   clinic.application.pragma("wal_checkpoint(PASSIVE)");
@@ -313,6 +326,10 @@ test("nothing is salvaged while the lost member's status goes on", async () => {
   expect(visitsIn(databasePath(clinic.root, "porto"))).toBe(20);
   expect(await clinic.salvageClinic({ watchMs: 100 })).toMatchObject({ outcome: "salvaged", transactions: 3 });
 });
+
+function addVisitsRefused(clinic: LostClinic): void {
+  expect(() => addVisits(clinic.application, 1)).toThrow(/readonly/);
+}
 
 /** A place of which nothing is known but its contents. */
 function moved(clinic: LostClinic, directory: string): string {
