@@ -36,13 +36,15 @@ export function watchedWork(context: MemberContext, workers: Workers): () => Wat
 
 function capture(store: StateStore, duty: OperationalDuty, dueSinceMs: number | null): WatchedWork {
   const { name, walBytes } = duty;
-  const row = store.database(name);
+  const isDue = duty.isCaptureDue(dueSinceMs);
+  // Of many idle databases nothing is read.
+  const row = isDue ? store.database(name) : null;
   return {
     code: "CAPTURE_STALLED",
     level: "error",
     subject: name,
     database: name,
-    isDue: (row?.error ?? null) === null && duty.isCaptureDue(dueSinceMs),
+    isDue: isDue && (row?.error ?? null) === null,
     progress: `${row?.received?.txid ?? 0} ${duty.beats}`,
     allowanceMs: 0,
     message: "commits wait in the WAL and are not captured",

@@ -7,7 +7,7 @@ import { ManagedProcess } from "../../src/demo/managed-process.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import { LEASE_FILE, type LeaseRecord, parseLease } from "../../src/member/lease-record.ts";
 import { memberStatusSchema } from "../../src/status/member-status.ts";
-import { PROGRAM } from "../cli/afterimage.ts";
+import { afterimage, PROGRAM } from "../cli/afterimage.ts";
 import { countEntries, createEntries } from "../support/entries.ts";
 import { readEvents } from "../support/events.ts";
 import {
@@ -88,6 +88,8 @@ test("a copy of a member's state is kept out of the mailbox until the member sto
 
   const copied = startCopy(copy);
   await untilSet(set, "the copy is refused", () => shippingError(copy.statusPath) === "LEASE_HELD");
+  const shown = await afterimage(["status", "--config", copy.configPath, "--node", OPERATIONAL], { cwd: set.root });
+  expect(shown).toMatchObject({ code: 1, stdout: expect.stringContaining("lisbon -> porto: error LEASE_HELD: ") });
   insertEntries(path, 11, 15);
   await untilLevel(set, countEntries);
   expect(leaseOf(set)?.session).toBe(second?.session);
