@@ -3,7 +3,7 @@
  * path's stands for is what the key's stands for in the database's name. It is at least one character, no slash, and no
  * dot at the beginning of a file's or directory's name.
  */
-import { dirname, join, sep } from "node:path";
+import { dirname, sep } from "node:path";
 
 export interface DatabasePattern {
   /** The key: a database's name with a `*`. */
@@ -46,12 +46,22 @@ export function patternDirectory({ path }: DatabasePattern): string {
 
 /** The database that an entry of the pattern's directory leads to; null when the pattern does not match. Its name may be none. */
 export function databaseAt(pattern: DatabasePattern, entry: string): NamedPath | null {
+  return databasesAt(pattern)(entry);
+}
+
+/** {@link databaseAt} for thousands of entries. */
+export function databasesAt(pattern: DatabasePattern): (entry: string) => NamedPath | null {
   const directory = patternDirectory(pattern);
-  const [component = "", ...below] = pattern.path.slice(directory === sep ? 1 : directory.length + 1).split(sep);
-  const middle = between(component, entry);
-  const path = join(directory, entry, ...below);
-  if (middle === null || !isPlain(entry, path)) return null;
-  return { name: pattern.name.replace("*", () => middle), path };
+  const prefix = directory === sep ? sep : directory + sep;
+  const [component = "", ...rest] = pattern.path.slice(prefix.length).split(sep);
+  const below = rest.map((part) => sep + part).join("");
+  const [inEntry, inName] = [halves(component), halves(pattern.name)];
+  return (entry) => {
+    const middle = betweenHalves(inEntry, entry);
+    const path = prefix + entry + below;
+    if (middle === null || !isPlain(entry, path)) return null;
+    return { name: inName.before + middle + inName.after, path };
+  };
 }
 
 /** Where a database of this name lies; null when it is none of the pattern's. */
@@ -98,12 +108,20 @@ export function textsMeet(a: string, b: string): boolean {
 
 /** What the `*` of `pattern` stands for in `text`; null when `text` does not match. */
 function between(pattern: string, text: string): string | null {
-  const { before, after } = halves(pattern);
+  return betweenHalves(halves(pattern), text);
+}
+
+function betweenHalves({ before, after }: Halves, text: string): string | null {
   const isMatch = text.length > before.length + after.length && text.startsWith(before) && text.endsWith(after);
   return isMatch ? text.slice(before.length, text.length - after.length) : null;
 }
 
-function halves(pattern: string): { before: string; after: string } {
+interface Halves {
+  readonly before: string;
+  readonly after: string;
+}
+
+function halves(pattern: string): Halves {
   const star = pattern.indexOf("*");
   return { before: pattern.slice(0, star), after: pattern.slice(star + 1) };
 }

@@ -6,20 +6,24 @@ import { pause } from "./pause.ts";
 
 const RETRY_MS = 5_000;
 
-/**
- * Serves this member's own mailbox by SFTP until `stop` is aborted.
- * @param atStart at the start of a daemon it must be possible, later, after a reload, it is tried again and again.
- * @throws EndpointError at the start.
- */
+export interface ServeOptions {
+  /** At the start of a daemon it must be possible; later, after a reload, it is tried again and again. */
+  readonly atStart: boolean;
+  /** Called when the mailbox can be reached. */
+  readonly onListening: () => void;
+}
+
+/** Serves this member's own mailbox by SFTP until `stop` is aborted. @throws EndpointError at the start. */
 export async function serveMailbox(
   context: MemberContext,
-  { atStart }: { readonly atStart: boolean },
+  { atStart, onListening }: ServeOptions,
   stop: AbortSignal,
 ): Promise<void> {
   let failed: string | null = null;
   while (!stop.aborted) {
     try {
       await using _endpoint = await listen(context);
+      onListening();
       if (failed !== null) context.event("info", "LISTENING", null, "the mailbox can be reached by SFTP again");
       failed = null;
       await aborted(stop);

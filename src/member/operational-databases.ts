@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import {
   type DatabasePattern,
   type DatabaseSet,
-  databaseAt,
+  databasesAt,
   type NamedPath,
   pathOf,
   patternDirectory,
@@ -74,9 +74,11 @@ export class OperationalDatabases {
     const directory = patternDirectory(pattern);
     const entries = this.#entries(pattern, directory);
     if (entries !== null) {
+      const isListed = dirname(pattern.path) === directory;
       return entries
-        .flatMap((entry) => databaseAt(pattern, entry) ?? [])
-        .filter((file) => this.#isThere(file, dirname(file.path) === directory) && this.#isNamed(file));
+        .map(databasesAt(pattern))
+        .filter((file) => file !== null)
+        .filter((file) => this.#isServed(file, isListed) || (this.#isThere(file) && this.#isNamed(file)));
     }
     return this.#context.store.databaseNames().flatMap((name) => {
       const path = pathOf(pattern, name);
@@ -117,11 +119,13 @@ export class OperationalDatabases {
   }
 
   /** @param isListed whether the file itself is an entry of the directory that was read. */
-  #isThere({ name, path }: NamedPath, isListed: boolean): boolean {
-    const isServed = this.#context.databases.get(name) === path;
-    if (isServed && isListed) return true;
+  #isServed({ name, path }: NamedPath, isListed: boolean): boolean {
+    return isListed && this.#context.databases.get(name) === path;
+  }
+
+  #isThere({ name, path }: NamedPath): boolean {
     // What cannot be looked at is not gone.
-    const known = isServed || this.#context.store.database(name) !== null;
+    const known = this.#context.databases.get(name) === path || this.#context.store.database(name) !== null;
     try {
       const found = statSync(path, { throwIfNoEntry: false });
       if (found === undefined || !found.isFile()) return false;

@@ -15,8 +15,8 @@ import type { ReloadResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
-import { UnitSupervisor } from "./unit-supervisor.ts";
-import { unitsOf } from "./units.ts";
+import { type Unit, UnitSupervisor } from "./unit-supervisor.ts";
+import { ENDPOINT, unitsOf } from "./units.ts";
 
 /** Databases that come and go say so; this is only for the signal that was missed. */
 const LONGEST_WAIT_MS = 60_000;
@@ -46,6 +46,7 @@ class Service {
   /** A plan is made and carried out before the next one is made. */
   readonly #serial = new Serial();
   readonly #databasesFound = new Signal();
+  readonly #listening = new Signal();
   #atStart = true;
 
   constructor(member: Member, stop: AbortSignal) {
@@ -79,9 +80,25 @@ class Service {
   async #carryOut(configuration?: Configuration): Promise<void> {
     const member = this.#member;
     const plan = member.plan(configuration);
-    const options = { onDatabases: () => this.#databasesFound.set(), atStart: this.#atStart };
+    const atStart = this.#atStart;
     this.#atStart = false;
-    await this.#supervisor.reconcile(unitsOf(member, plan, options), () => member.take(plan));
+    const units = unitsOf(member, plan, {
+      atStart,
+      onDatabases: () => this.#databasesFound.set(),
+      onListening: () => this.#listening.set(),
+    });
+    if (atStart) await this.#listenFirst(units);
+    await this.#supervisor.reconcile(units, () => member.take(plan));
+  }
+
+  /** Nobody is to be told that this member serves before it can be reached. */
+  async #listenFirst(units: ReadonlyMap<string, Unit>): Promise<void> {
+    const endpoint = units.get(ENDPOINT);
+    if (endpoint === undefined) return;
+    await this.#supervisor.reconcile(new Map([[ENDPOINT, endpoint]]));
+    const until = AbortSignal.any([this.#stop, this.#halt.signal]);
+    await this.#listening.wait(LONGEST_WAIT_MS, until);
+    this.#halt.signal.throwIfAborted();
   }
 
   async #reload(): Promise<ReloadResult> {

@@ -9,16 +9,16 @@ import { runRotateJob } from "./jobs/rotate.ts";
 import { runShipJob } from "./jobs/ship.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
 import { runVerifyJob } from "./jobs/verify.ts";
-import { serveMailbox } from "./mailbox-endpoint.ts";
+import { type ServeOptions, serveMailbox } from "./mailbox-endpoint.ts";
 import type { Member } from "./member.ts";
 import { connectionFingerprint, type MemberPlan, shipperFingerprint } from "./member-plan.ts";
 import type { Unit } from "./unit-supervisor.ts";
 
-export interface UnitOptions {
+export const ENDPOINT = "endpoint";
+
+export interface UnitOptions extends ServeOptions {
   /** Called when databases have come or gone. */
   readonly onDatabases: () => void;
-  /** Whether the daemon is just being started. */
-  readonly atStart: boolean;
 }
 
 /** The units of a plan by name. They look for their duty, peer or shipper when they start, so the member must have taken the plan by then. */
@@ -26,7 +26,7 @@ export function unitsOf(member: Member, plan: MemberPlan, options: UnitOptions):
   return new Map([...memberUnits(member, plan, options), ...peerUnits(member, plan), ...databaseUnits(member, plan)]);
 }
 
-function memberUnits(member: Member, plan: MemberPlan, { onDatabases, atStart }: UnitOptions): [string, Unit][] {
+function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [string, Unit][] {
   const { context } = member;
   const { journal, timeZone } = plan.configuration;
   const { listen, backup, databasePatterns } = plan.self;
@@ -38,9 +38,9 @@ function memberUnits(member: Member, plan: MemberPlan, { onDatabases, atStart }:
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
     ["backup", unit([backup, timeZone], (stop) => runBackupJob(member, stop))],
   ];
-  if (listen !== null) units.push(["endpoint", unit([listen], (stop) => serveMailbox(context, { atStart }, stop))]);
+  if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);
   if (databasePatterns.length > 0)
-    units.push(["databases", unit([databasePatterns], (stop) => runDatabasesJob(member, onDatabases, stop))]);
+    units.push(["databases", unit([databasePatterns], (stop) => runDatabasesJob(member, options.onDatabases, stop))]);
   return units;
 }
 

@@ -1,9 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
 import { DATABASE, type DemoSet } from "../../src/demo/demo-set.ts";
+import { startSftpDaemons } from "../../src/demo/sftp-mailboxes.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import { afterimage, type Ended } from "../cli/afterimage.ts";
 import { countEntries, createEntries, EntryWriter, stopWriters } from "../support/entries.ts";
@@ -20,6 +21,7 @@ import {
   untilSet,
 } from "../support/mirror-set.ts";
 import { configure } from "../support/tenants.ts";
+import { generateKey } from "../transport/ssh-server.ts";
 
 const STALLED_AFTER_MS = 60_000;
 
@@ -166,5 +168,35 @@ test("a mirror-mirror whose middle member is killed follows another member witho
   expect(await untilLevel(set, countEntries)).toEqual(committed);
   expect(Object.keys(set.status(MIRROR)?.followers ?? {})).toEqual([]);
   expect(readEvents(set, "faro").filter(({ level }) => level === "error")).toEqual([]);
+  await stopAndCompare(set);
+});
+
+test("keys and the endpoint change while daemons run", async () => {
+  const set = createSet(CHAIN.slice(0, 2));
+  createEntries(set.databasePath(OPERATIONAL));
+  await startSftpDaemons(set, (what, condition) => untilSet(set, what, condition).then(() => undefined));
+  addEntry(set.databasePath(OPERATIONAL), "ana");
+  await untilSet(set, "porto has a copy", () => (set.databaseStatus(MIRROR)?.integrated ?? null) !== null);
+  await untilLevel(set, countEntries);
+
+  const identity = join(set.root, "another");
+  generateKey(identity);
+  configure(set, ({ members, ssh }) => {
+    ssh.identity = identity;
+    for (const { listen } of Object.values<{ listen: { address: string; authorizedKeys: string[] } }>(members)) {
+      listen.address = "0.0.0.0";
+      listen.authorizedKeys = [readFileSync(`${identity}.pub`, "utf8").trim()];
+    }
+  });
+  const changed = ["lisbon", "porto"].flatMap((name) => [
+    `members.${name}.listen.address`,
+    `members.${name}.listen.authorizedKeys`,
+  ]);
+  for (const member of [MIRROR, OPERATIONAL]) {
+    expect(JSON.parse((await reload(set, member)).stdout)).toEqual({ changed: [...changed, "ssh.identity"] });
+  }
+  addEntry(set.databasePath(OPERATIONAL), "bento");
+  expect(await untilLevel(set, countEntries)).toEqual({ ana: 1, bento: 1 });
+  expect(readFileSync(set.logPath(MIRROR), "utf8").match(/the mailbox can be reached by SFTP/g)).toHaveLength(2);
   await stopAndCompare(set);
 });
