@@ -3,6 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { DatabaseLock } from "../../src/backup/database-lock.ts";
 import { type RunningChild, startChild } from "../support/child-process.ts";
+import { runLockContentionScenario } from "../support/lock-contention-scenario.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 function openLock(state: string): DatabaseLock {
@@ -108,4 +109,8 @@ test("a backup that waits ends with its signal", async () => {
   const waiting = openLock(state).beginBackup({ waitMs: null, signal: stop.signal });
   stop.abort(new Error("stopped"));
   await expect(waiting).rejects.toThrow("stopped");
+});
+
+test("processes that are killed while they contend for a database leave it to the others", async ({ signal }) => {
+  await runLockContentionScenario({ kills: 15, signal });
 });

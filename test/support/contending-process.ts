@@ -1,0 +1,55 @@
+/**
+ * Takes a database's lock again and again, for batches or for backups, and proves each time that nobody else has it:
+ * `<state directory> integration | backup`. A file that only one process can make is the proof; one that a killed process left
+ * proves nothing against us. Prints `both <pid>` when two have the database at once, and how often it had it by the hundred.
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DatabaseLock } from "../../src/backup/database-lock.ts";
+import { errnoOf } from "../../src/errno.ts";
+
+const [state = "", kind = ""] = process.argv.slice(2);
+const DYING_MS = 50;
+const proof = join(state, "in-use");
+
+/** A process that was killed frees its locks some moments before it is gone, and is then a zombie until its parent looks. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** While we have the database. */
+async function claim(): Promise<void> {
+  try {
+    writeFileSync(proof, String(process.pid), { flag: "wx" });
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    const pid = Number(readFileSync(proof, "utf8"));
+    await sleep(DYING_MS);
+    // Empty: its maker was killed between two calls.
+    if (pid > 0 && isRunning(pid)) console.log(`both ${pid}`);
+    writeFileSync(proof, String(process.pid));
+  }
+}
+
+async function turn(lock: DatabaseLock): Promise<boolean> {
+  if (kind === "backup") await lock.beginBackup({ waitMs: null });
+  else if (!lock.tryIntegrate()) return false;
+  await claim();
+  await sleep(Math.random() * 3);
+  rmSync(proof);
+  lock.freeDatabase();
+  return true;
+}
+
+let turns = 0;
+for (;;) {
+  using lock = DatabaseLock.open(state, "clinic");
+  if (await turn(lock)) turns++;
+  else await sleep(1);
+  if (turns === 1 || turns % 100 === 0) console.log(`turns ${turns}`);
+}
