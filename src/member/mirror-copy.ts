@@ -1,0 +1,231 @@
+/**
+ * A mirror's own copy of one database: opened, brought forward by batches of segments, its WAL kept short.
+ *
+ * Guarantee: a batch becomes visible as one commit, after the copy's checksum has been found equal to the operational
+ * database's; the position, the page checksums and the mark of our own last commit then move in one transaction. What is
+ * about to be integrated is recorded first, so that after a crash the same batch, and no smaller one, is applied again:
+ * readers never see the database go back. One thing at a time: the caller sees to that.
+ */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { pathOf, patternDirectory } from "../config/database-pattern.ts";
+import { makeDirectory } from "../durable-files.ts";
+import type { DatabaseRow } from "../journal/state-store.ts";
+import type { Position } from "../ltx/position.ts";
+import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
+import { type FrozenChecksums, PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import type { PageRun } from "../sqlite/page-run.ts";
+import type { WalMark } from "../sqlite/wal-mark.ts";
+import { assertFree } from "./free-space.ts";
+import { type Batch, intentOf, nextBatch } from "./integration-batch.ts";
+import type { MemberContext } from "./member-context.ts";
+import { mergeSegments } from "./merged-segments.ts";
+import { parseRecord, recordOf } from "./mirror-record.ts";
+
+const CHECKPOINT_FRAMES = 1000;
+const CHECKPOINT_RETRY_MS = 500;
+
+/** Points between which a mirror may die: those of the database, and what is recorded before and after it. */
+export type CopyStep = IntegrationStep | "announced" | "recorded";
+
+export class MirrorCopy {
+  readonly #context: MemberContext;
+  readonly #name: string;
+  readonly #path: string;
+  readonly #onStep: (step: CopyStep) => void;
+  readonly #table: PageChecksumTable;
+  #database: MirrorDatabase | null = null;
+  #beats = 0;
+  #walHeld = false;
+  #checkpointAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(context: MemberContext, name: string, path: string, onStep: (step: CopyStep) => void) {
+    this.#context = context;
+    this.#name = name;
+    this.#path = path;
+    this.#onStep = onStep;
+    const row = context.store.database(name);
+    this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.integrated?.checksum);
+  }
+
+  get isOpen(): boolean {
+    return this.#database !== null;
+  }
+
+  /** Bytes of its WAL that are in use; null while it is not open. */
+  get walBytes(): number | null {
+    return this.#database?.walBytes ?? null;
+  }
+
+  /** Another number whenever integration has moved on. */
+  get beats(): number {
+    return this.#beats;
+  }
+
+  /** Whether the last attempt to shorten the WAL has failed. */
+  get isWalHeld(): boolean {
+    return this.#walHeld;
+  }
+
+  /** The checksums of all pages as they are now, whatever is integrated later. */
+  freezeChecksums(): FrozenChecksums {
+    return this.#table.freeze();
+  }
+
+  /** The open database, opened if need be. A batch that a crash left appended but not recorded is recorded now. */
+  async open(): Promise<MirrorDatabase> {
+    if (this.#database !== null) return this.#database;
+    const row = this.#row();
+    const { begun, ...record } = parseRecord(row);
+    const database = await MirrorDatabase.open(this.#path, { table: this.#table, ...record, onStep: this.#onStep });
+    this.#database = database;
+    if (database.wasUnfenced) this.#reportFence();
+    const { store, epoch } = this.#context;
+    const batch = begun === null ? null : nextBatch(store.catalogue, this.#name, epoch, row);
+    if (database.opened === "adopted" && batch !== null) this.#record(batch, this.#table.pageCount, database.mark);
+    return database;
+  }
+
+  /** Integrates the batch: the copy's first state, a snapshot, or what comes next. */
+  async integrate(batch: Batch): Promise<void> {
+    this.#assertRoom(batch);
+    if (this.#row()?.integrated == null) await this.#create(batch);
+    else await this.#apply(batch, await this.open());
+  }
+
+  /**
+   * For the WAL, and for what the file grows by at a checkpoint. Of a snapshot only what differs is written, which nobody
+   * knows beforehand: it fails when that is too much, and leaves nothing behind.
+   */
+  #assertRoom({ rows, last, snapshot }: Batch): void {
+    const row = this.#row();
+    const pages = rows.reduce((sum, each) => sum + each.pages, 0);
+    const isNew = row?.integrated == null;
+    const share = isNew ? 1 : snapshot ? 0 : 2;
+    const bytes = share * (isNew ? last.pages : pages) * (row?.pageSize ?? 0);
+    assertFree(dirname(this.#path), this.#context.configuration.journal, { bytes, what: `the database ${this.#name}` });
+  }
+
+  /** A new database file, fenced from its first moment. */
+  async #create(batch: Batch): Promise<void> {
+    this.#makeDirectory();
+    using source = this.#context.journal.open(batch.last);
+    const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
+    const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
+    try {
+      await take(this.#path, this.#counted(run), { table: this.#table, ...proof });
+      this.#record(batch, run.pageCount, null);
+    } catch (error) {
+      this.#table.discard();
+      throw error;
+    }
+    this.#context.event("info", "MIRROR_CREATED", this.#name, "the mirror begins with a snapshot", {
+      txid: batch.last.maxTxid.toString(),
+      pages: batch.last.pages,
+    });
+  }
+
+  /** Where the `*` of a pattern stands for directories, each database needs one of its own. */
+  #makeDirectory(): void {
+    const pattern = this.#context.self.databasePatterns.find((each) => pathOf(each, this.#name) === this.#path);
+    if (pattern !== undefined && existsSync(patternDirectory(pattern))) makeDirectory(dirname(this.#path));
+  }
+
+  async #apply(batch: Batch, database: MirrorDatabase): Promise<void> {
+    const sources = batch.rows.map((row) => this.#context.journal.open(row));
+    try {
+      const { run, ...proof } = mergeSegments(sources, batch.last.postApplyChecksum);
+      this.#context.store.saveDatabase(this.#name, { intent: intentOf(batch, run.pageCount) });
+      this.#onStep("announced");
+      const mark = batch.snapshot
+        ? await database.integrateDifference(this.#counted(run), proof)
+        : await database.integrate(this.#counted(run), proof);
+      this.#record(batch, run.pageCount, mark);
+    } catch (error) {
+      this.#table.discard();
+      throw error;
+    } finally {
+      for (const source of sources) source.close();
+    }
+  }
+
+  #counted(run: PageRun): PageRun {
+    const copy = this;
+    return {
+      ...run,
+      *pages() {
+        for (const page of run.pages()) {
+          copy.#beats++;
+          yield page;
+        }
+      },
+    };
+  }
+
+  #record(batch: Batch, pageCount: number, mark: WalMark | null): void {
+    const { store, epoch } = this.#context;
+    const { last } = batch;
+    const integrated: Position = { epoch, txid: last.maxTxid, checksum: this.#table.checksum };
+    store.transaction(() => {
+      this.#table.flush();
+      store.saveDatabase(this.#name, {
+        integrated,
+        integratedTimeMs: last.timestampMs,
+        integratedAtMs: this.#context.nowMs(),
+        pageCount,
+        mirrorMark: mark === null ? null : recordOf(this.#database, mark),
+        intent: null,
+      });
+    });
+    this.#table.settle();
+    this.#onStep("recorded");
+  }
+
+  /** Looks for changes by others. @throws DatabaseError MIRROR_INCONSISTENT */
+  async examine(): Promise<void> {
+    if ((await this.#database?.examine()) === "fenced") this.#reportFence();
+  }
+
+  #reportFence(): void {
+    const message = "somebody had removed the fence; no page had changed, and the fence is back";
+    this.#context.event("error", "FENCE_RESTORED", this.#name, message);
+  }
+
+  /** Checkpoints the open database when its WAL has become long and no reader needs it. */
+  shortenWal(): void {
+    const database = this.#database;
+    const nowMs = this.#context.nowMs();
+    const isWanted = database !== null && database.walFrames >= CHECKPOINT_FRAMES;
+    if (!isWanted) this.#walHeld = false;
+    if (!isWanted || nowMs < this.#checkpointAtMs) return;
+    this.#walHeld = database.checkpoint() !== "truncated";
+    // The file is another one now; without this, every page would be compared after a crash.
+    this.#context.store.saveDatabase(this.#name, { mirrorMark: recordOf(database, database.mark) });
+    if (this.#walHeld) this.#checkpointAtMs = nowMs + CHECKPOINT_RETRY_MS;
+  }
+
+  /**
+   * Closes the database so that it is recognised when it is opened again; harmless when it is closed.
+   * @throws DatabaseError MIRROR_INCONSISTENT; then it is still open.
+   */
+  async close(): Promise<void> {
+    const database = this.#database;
+    if (database === null) return;
+    database.checkForeignChange();
+    this.#database = null;
+    const mirrorMark = recordOf(database, database.mark);
+    this.#context.store.saveDatabase(this.#name, { mirrorMark, closedSignature: await database.close() });
+  }
+
+  /** Closes the database, so that the next attempt begins with a look at what is there now, without trusting any of it. */
+  async abandon(): Promise<void> {
+    const database = this.#database;
+    this.#database = null;
+    await database?.close();
+    this.#context.store.saveDatabase(this.#name, { closedSignature: null });
+  }
+
+  #row(): DatabaseRow | null {
+    return this.#context.store.database(this.#name);
+  }
+}
