@@ -50,8 +50,13 @@ export class DutyErrors {
     const backoffMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
     this.#retryAtMs = halts(view.code) ? Number.POSITIVE_INFINITY : nowMs + backoffMs;
     if (store.database(this.#database)?.error?.code === view.code) return;
-    store.saveDatabase(this.#database, { error: view });
-    this.#context.event("error", view.code, this.#database, view.message);
+    try {
+      store.saveDatabase(this.#database, { error: view });
+      this.#context.event("error", view.code, this.#database, view.message);
+    } catch (cause) {
+      // A full disk takes no report either; the daemon outlives it, and says so at the next attempt that can be recorded.
+      this.#context.logger.error({ err: cause, database: this.#database, ...view }, "an error cannot be recorded");
+    }
     this.#context.changed();
   }
 

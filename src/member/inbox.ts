@@ -15,6 +15,7 @@ import type { Position, Txid } from "../ltx/position.ts";
 import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
 import { EmptiableDirectory } from "./emptiable-directory.ts";
+import { assertFree } from "./free-space.ts";
 import { ownInbox } from "./inbox-directory.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -77,7 +78,7 @@ export class Inbox {
    */
   async scan(upstreamEnd: Txid | null): Promise<number> {
     try {
-      const { taken, waiting } = await this.#takeDue();
+      const { taken, waiting } = await this.#takeDue(upstreamEnd);
       const missing = waiting || (upstreamEnd ?? 0n) > (this.#received()?.txid ?? 0n);
       if (!missing) this.#missingSinceMs = null;
       else if (taken > 0) this.#missingSinceMs = this.#context.nowMs();
@@ -89,12 +90,15 @@ export class Inbox {
   }
 
   /** Takes every segment that is due; `waiting` says that others came too early. */
-  async #takeDue(): Promise<{ taken: number; waiting: boolean }> {
+  async #takeDue(upstreamEnd: Txid | null): Promise<{ taken: number; waiting: boolean }> {
     let taken = 0;
     let waiting = false;
     let end = this.#end();
     let group: Verified[] = [];
-    for (const arrival of await this.#arrivals()) {
+    const arrivals = await this.#arrivals();
+    // Where there is no room, the upstream cannot deliver either.
+    if (arrivals.length > 0 || (upstreamEnd ?? 0n) > (end.position?.txid ?? 0n)) this.#assertRoom();
+    for (const arrival of arrivals) {
       if (end.position !== null && arrival.maxTxid <= end.position.txid) {
         await this.#drop(arrival, end);
       } else if (isDue(arrival, end.position)) {
@@ -111,6 +115,12 @@ export class Inbox {
     }
     await this.#take(group);
     return { taken, waiting };
+  }
+
+  /** The state must be able to record what is taken in, and quarantine to keep what is refused. */
+  #assertRoom(): void {
+    const { journal, configuration } = this.#context;
+    assertFree(journal.directory, configuration.journal, { bytes: 0, what: "the journal" });
   }
 
   #received(): Position | null {

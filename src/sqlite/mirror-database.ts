@@ -260,6 +260,9 @@ export class MirrorDatabase {
         let mark = markOf(state);
         try {
           mark = await appender.append(state, { pageCount, writeVersion: FENCED, pages, beforeCommit });
+        } catch (error) {
+          appender.voidTail(state);
+          throw error;
         } finally {
           this.#footprint.acceptWal({ ...state, ...mark });
         }

@@ -7,7 +7,7 @@
  * It does not decide whether the commit may follow the one before it: the caller does, under the same lock.
  */
 import { randomFillSync } from "node:crypto";
-import { closeSync, fstatSync, fsync, fsyncSync, openSync, statSync } from "node:fs";
+import { closeSync, fstatSync, fsync, fsyncSync, ftruncateSync, openSync, statSync } from "node:fs";
 import { promisify } from "node:util";
 import { DatabaseError } from "./database-error.ts";
 import { type DatabaseFiles, readFully } from "./database-files.ts";
@@ -134,13 +134,14 @@ export class WalAppender {
   }
 
   /**
-   * Makes whatever lies behind the last commit unusable for recovery: a process that died may have left a whole commit
-   * there that was never published, and that nobody speaks for any more. Call it inside {@link exclusively}.
+   * Removes whatever lies behind the last commit: a process that died may have left a whole commit there that was never
+   * published, and that nobody speaks for any more; and a commit that failed for want of space must not keep it. Nobody
+   * reads there. Call it inside {@link exclusively}.
    */
   voidTail(state: WalIndexState): void {
     const at = frameOffset(state.maxFrame + 1, this.#pageSize);
     if (fstatSync(this.#wal).size <= at) return;
-    writeFully(this.#wal, new Uint8Array(FRAME_HEADER_SIZE), at);
+    ftruncateSync(this.#wal, at);
     fsyncSync(this.#wal);
   }
 

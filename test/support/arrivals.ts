@@ -1,5 +1,5 @@
 /** A journal to deliver from: what an operational member cut, as files that a test puts into inboxes as it likes. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { uniquePartPath } from "../../src/durable-files.ts";
 import { MemorySource } from "../../src/ltx/byte-io.ts";
@@ -30,8 +30,13 @@ export function deliverTo(root: string, member: string, file: JournalFile, bytes
   const inbox = setInboxPath(root, member, file.database);
   mkdirSync(inbox, { recursive: true });
   const part = uniquePartPath(join(inbox, file.name));
-  writeFileSync(part, bytes);
-  renameSync(part, join(inbox, file.name));
+  try {
+    writeFileSync(part, bytes);
+    renameSync(part, join(inbox, file.name));
+  } catch (error) {
+    rmSync(part, { force: true });
+    throw error;
+  }
 }
 
 /** The same pages under another header, with every checksum right again. */

@@ -6,6 +6,8 @@ import { temporaryDirectory } from "./temporary-directory.ts";
 export interface SmallFileSystem {
   readonly path: string;
   makeReadOnly(): void;
+  /** Gives it another size. */
+  resize(bytes: number): void;
 }
 
 /**
@@ -25,6 +27,9 @@ export function mountSmallFileSystem(bytes: number, path = temporaryDirectory())
     path,
     makeReadOnly: () => {
       execFileSync("mount", ["-o", "remount,ro", path]);
+    },
+    resize: (size) => {
+      execFileSync("mount", ["-o", `remount,size=${size}`, path]);
     },
   };
 }
