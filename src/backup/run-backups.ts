@@ -1,4 +1,5 @@
 /** One run of backups on a member: a copy of its own state, then its databases one after the other. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { backupConfiguration, type Configuration, type MemberConfiguration } from "../config/configuration.ts";
@@ -41,7 +42,7 @@ export interface BackupReport {
 }
 
 /**
- * @throws BackupError BACKUP_REFUSED, DATABASE_UNKNOWN, what keeps the state from being copied; StateError STATE_MISSING; the
+ * @throws BackupError BACKUP_REFUSED, BACKUP_EMPTY, DATABASE_UNKNOWN, what keeps the state from being copied; StateError STATE_MISSING; the
  * signal's reason.
  */
 export async function runBackups(options: BackupOptions): Promise<BackupReport> {
@@ -87,16 +88,21 @@ export async function runBackups(options: BackupOptions): Promise<BackupReport> 
   return { directory, state, backups, failures };
 }
 
-/** Names and paths: those that were asked for, or all that the configuration names or the state knows. */
+/** Names and paths: those that were asked for, or all of which the member has something. */
 function chosenDatabases(store: StateStore, self: MemberConfiguration, asked: readonly string[]): Map<string, string> {
-  const names = asked.length > 0 ? asked : new Set([...self.databases.keys(), ...store.databaseNames()]);
   const chosen = new Map<string, string>();
-  for (const name of names) {
+  for (const name of asked.length > 0 ? asked : store.databaseNames()) {
     const path = configuredPath(self, name);
-    if (path !== null) chosen.set(name, path);
-    else if (asked.length > 0) throw unknown(name);
+    if (path === null && asked.length > 0) throw unknown(name);
+    if (path !== null && (asked.length > 0 || isThere(store, self, name, path))) chosen.set(name, path);
   }
+  if (chosen.size === 0) throw nothingYet(self.name);
   return chosen;
+}
+
+/** A database that has just begun is not there yet, and one that only a pattern names may have been removed. */
+function isThere(store: StateStore, self: MemberConfiguration, name: string, path: string): boolean {
+  return store.database(name)?.integrated != null && (self.databases.has(name) || existsSync(path));
 }
 
 function sqliteVersion(): string {
@@ -111,6 +117,12 @@ function sqliteVersion(): string {
 function refused(member: string): BackupError {
   return new BackupError("BACKUP_REFUSED", `${member} is operational: backups are made on mirrors`, {
     hint: "Run it on a mirror. With --allow-operational it is made here, beside the application, whose WAL grows meanwhile.",
+  });
+}
+
+function nothingYet(member: string): BackupError {
+  return new BackupError("BACKUP_EMPTY", `${member} has nothing of any database yet`, {
+    hint: "Wait until it has integrated its first snapshot: see `afterimage status`.",
   });
 }
 

@@ -60,8 +60,11 @@ test("commits that are in no segment leave an operational member's backup withou
   expect((await verify(path)).ok).toBe(true);
 });
 
-test("an operational member refuses, and so does a mirror that has nothing", async () => {
-  const clinic = await clinicWithVisits();
+test("what cannot be backed up is refused before anything is written", async () => {
+  const clinic = await openClinic(temporaryDirectory());
+  await expect(backUp(clinic)).rejects.toMatchObject({ code: "BACKUP_EMPTY" });
+  addVisits(clinic.database, 1);
+  await clinic.rotate();
   await expect(backUp(clinic, { allowOperational: false })).rejects.toMatchObject({ code: "BACKUP_REFUSED" });
   await expect(backUp(clinic, { databases: ["cinic"] })).rejects.toMatchObject({ code: "DATABASE_UNKNOWN" });
   expect(existsSync(directoryOf(clinic))).toBe(false);
