@@ -56,17 +56,15 @@ export class MirrorDatabase {
   readonly wasUnfenced: boolean;
   readonly #session: AppendSession;
   readonly #table: PageChecksumTable;
-  readonly #control: Database;
   readonly #footprint: MirrorFootprint;
   readonly #onStep: (step: IntegrationStep) => void;
   #mark: WalMark;
   #activity: Activity = "idle";
 
-  private constructor(session: AppendSession, options: MirrorOptions, found: Found & { control: Database }) {
+  private constructor(session: AppendSession, options: MirrorOptions, found: Found) {
     this.#session = session;
     this.#table = options.table;
     this.#onStep = options.onStep ?? (() => {});
-    this.#control = found.control;
     this.#footprint = found.footprint;
     this.opened = found.opened;
     this.wasUnfenced = found.wasUnfenced;
@@ -100,7 +98,7 @@ export class MirrorDatabase {
         footprint.accept({ ...state, ...mark });
         return { opened, wasUnfenced, mark, footprint };
       });
-      return new MirrorDatabase(session, options, { ...found, control: connect(session.files.path, 0) });
+      return new MirrorDatabase(session, options, found);
     } catch (error) {
       session.close();
       throw error;
@@ -165,16 +163,19 @@ export class MirrorDatabase {
   }
 
   #copyWal(): CheckpointResult {
+    // Opened for this alone: a mirror may have hundreds of databases, of which most are idle.
+    const connection = connect(this.#session.files.path, 0);
     try {
       this.#onStep("checkpoint");
-      const passive = this.#runCheckpoint("PASSIVE");
+      const passive = runCheckpoint(connection, "PASSIVE");
       if (passive.busy) return "busy";
       if (!passive.complete) return "partial";
       this.#onStep("truncate");
-      const truncated = !this.#runCheckpoint("TRUNCATE").busy;
+      const truncated = !runCheckpoint(connection, "TRUNCATE").busy;
       this.#onStep("checkpointed");
       return truncated ? "truncated" : "busy";
     } finally {
+      connection.close();
       const state = this.#session.files.readWalIndex();
       if (state !== null) this.#footprint.accept(state);
     }
@@ -240,7 +241,6 @@ export class MirrorDatabase {
     if (this.#activity === "closed") return null;
     this.#begin("closed");
     const isOurs = !this.#isTouched();
-    this.#control.close();
     this.#session.close();
     return isOurs && this.#session.walIsGone ? signatureOf(this.#session.files.path, this.#table.checksum) : null;
   }
@@ -292,11 +292,6 @@ export class MirrorDatabase {
     }
   }
 
-  #runCheckpoint(mode: "PASSIVE" | "TRUNCATE"): { busy: boolean; complete: boolean } {
-    const [row] = this.#control.prepare<[], CheckpointRow>(`PRAGMA wal_checkpoint(${mode})`).all();
-    return { busy: row?.busy !== 0, complete: row !== undefined && row.log === row.checkpointed };
-  }
-
   async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#begin("integrating");
     try {
@@ -328,6 +323,11 @@ interface Found {
 /** Call it under the write lock, once every page is known to be right: what is not ours is not fenced either. */
 async function fenceAgain(session: AppendSession, state: WalIndexState): Promise<WalMark> {
   return isFencedEverywhere(session, state) ? markOf(state) : await appendWriteVersion(session, state, FENCED);
+}
+
+function runCheckpoint(connection: Database, mode: "PASSIVE" | "TRUNCATE"): { busy: boolean; complete: boolean } {
+  const [row] = connection.prepare<[], CheckpointRow>(`PRAGMA wal_checkpoint(${mode})`).all();
+  return { busy: row?.busy !== 0, complete: row !== undefined && row.log === row.checkpointed };
 }
 
 interface CheckpointRow {
