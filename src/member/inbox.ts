@@ -5,8 +5,9 @@
  * right, and the received position moves only after the file is durable in its place. A duplicate is dropped, a file
  * that came too early waits, a bad file is moved to `quarantine/` with the reason and is asked for again.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { type Dirent, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../errno.ts";
 import { AfterimageError } from "../errors.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { parseSegmentName, type SegmentRef } from "../journal/segment-name.ts";
@@ -20,6 +21,7 @@ import { ownInbox } from "./inbox-directory.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { Quarantine } from "./quarantine.ts";
+import { StaleParts } from "./stale-parts.ts";
 
 /** Something must be missing this long before it is asked for: files may arrive out of order, and large ones take time. */
 const PATIENCE_MS = 3_000;
@@ -40,9 +42,11 @@ export class Inbox {
   readonly #database: string;
   readonly #directory: string;
   readonly #entries: EmptiableDirectory;
+  readonly #parts: StaleParts;
   /** Since when this mirror knows of something that it has not received, without any progress. */
   #missingSinceMs: number | null = null;
   #taking = false;
+  #taken = 0;
 
   constructor(context: MemberContext, database: string) {
     this.#context = context;
@@ -51,10 +55,16 @@ export class Inbox {
     this.#directory = ownInbox(context, database);
     mkdirSync(this.#directory, { recursive: true });
     this.#entries = new EmptiableDirectory(this.#directory, context.nowMs);
+    this.#parts = new StaleParts(context, this.#directory);
   }
 
   get directory(): string {
     return this.#directory;
+  }
+
+  /** Segments taken in since the start. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Whether something that arrived is being looked at. */
@@ -79,6 +89,7 @@ export class Inbox {
   async scan(upstreamEnd: Txid | null): Promise<number> {
     try {
       const { taken, waiting } = await this.#takeDue(upstreamEnd);
+      this.#taken += taken;
       const missing = waiting || (upstreamEnd ?? 0n) > (this.#received()?.txid ?? 0n);
       if (!missing) this.#missingSinceMs = null;
       else if (taken > 0) this.#missingSinceMs = this.#context.nowMs();
@@ -132,10 +143,22 @@ export class Inbox {
     return { position: row?.received ?? null, pageSize: row?.pageSize ?? null };
   }
 
+  /** What lies there. A directory that somebody has removed is as good as empty: who ships makes it anew. */
+  async #look(): Promise<Dirent[]> {
+    try {
+      return await this.#entries.entries();
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return [];
+      throw error;
+    }
+  }
+
   /** Files with final names, oldest first; a name that is no segment's goes to quarantine. What is no file stays where it is. */
   async #arrivals(): Promise<Arrival[]> {
     const found: Arrival[] = [];
-    for (const entry of await this.#entries.entries()) {
+    const entries = await this.#look();
+    this.#parts.clean(entries, this.#received());
+    for (const entry of entries) {
       const { name } = entry;
       if (name.startsWith(".") || !entry.isFile()) continue;
       const path = join(this.#directory, name);
