@@ -29,6 +29,8 @@ export class WalShortener {
     else if (nowMs >= this.#retryAtMs) {
       const outcome = await database.checkpoint(cut);
       this.#isHeld = outcome !== "done";
+      // What was read under the write lock is in memory alone: should the machine be lost now, its WAL would not continue the journal.
+      if (outcome === "done") await cut();
       if (this.#isHeld) this.#retryAtMs = nowMs + (outcome === "readers" ? RETRY_BESIDE_READERS_MS : RETRY_MS);
     }
   }

@@ -1,0 +1,123 @@
+/**
+ * The role of a member as a state machine. A state is durable before anything is done about it, and says all that is to
+ * be done: whoever starts with a state does that again. docs/STATES.md explains the states, and what each of them demands.
+ */
+import type { Position } from "../ltx/position.ts";
+
+/** The next epoch, offered by the operational member to the one that is to be operational in it. */
+export interface Offer {
+  readonly id: string;
+  readonly epoch: number;
+  readonly from: string;
+  readonly to: string;
+  /** By database: where the offered epoch begins, which is the end of the offering member's journal. */
+  readonly starts: Readonly<Record<string, Position>>;
+}
+
+export type RoleState =
+  /** Follows the operational member of the epoch. Its databases are fenced. */
+  | { readonly role: "mirror"; readonly epoch: number }
+  /** Reigns in the epoch. Its databases are writable. */
+  | { readonly role: "operational"; readonly epoch: number }
+  /** Reigns still, but its databases are fenced, and the offer lies in the other's mailbox, or is about to. */
+  | { readonly role: "offering"; readonly epoch: number; readonly offer: Offer }
+  /** The epoch is this member's; its databases are being made writable. */
+  | { readonly role: "claimed"; readonly epoch: number }
+  /** Reigned in the epoch, and knows of the later one. Its databases are fenced until it has rejoined. */
+  | { readonly role: "deposed"; readonly epoch: number; readonly by: number };
+
+export type RoleEvent =
+  /** A switchover: the end of the journal has been shipped and integrated. */
+  | { readonly type: "offer"; readonly offer: Offer }
+  /** It is proved that the offer was taken: its epoch has begun. */
+  | { readonly type: "offerTaken" }
+  /** It is proved that the offer was not taken and never will be: its file was there, and was removed. */
+  | { readonly type: "offerWithdrawn" }
+  /** This member took the offer's file away; nobody else can take or withdraw it now. */
+  | { readonly type: "claim"; readonly offer: Offer }
+  /** An operator makes this member operational in an epoch of its own. */
+  | { readonly type: "promote"; readonly epoch: number }
+  /** All databases are writable. */
+  | { readonly type: "served" }
+  /** Another member has begun an epoch. */
+  | { readonly type: "learned"; readonly epoch: number; readonly member: string }
+  /** The copies continue the later epoch again. */
+  | { readonly type: "rejoined" };
+
+/** Why an event cannot be followed in a state; the state stays. */
+export type Refusal =
+  /** Only the operational member can offer its role. */
+  | "notOperational"
+  /** The role is offered to another already: finish or undo that first. */
+  | "offering"
+  /** This member reigns, or is about to. */
+  | "operational"
+  /** This member has not rejoined. */
+  | "deposed"
+  /** A later epoch is known. */
+  | "oldEpoch";
+
+export type Transition = { readonly next: RoleState } | { readonly refused: Refusal };
+
+/** Whether the databases of a member in this state must refuse writes; undecided while they are being made writable. */
+export function isFencedIn(state: RoleState): boolean | null {
+  if (state.role === "claimed") return null;
+  return state.role !== "operational";
+}
+
+/** The newest epoch that a member in this state knows of. */
+export function knownEpoch(state: RoleState): number {
+  return state.role === "deposed" ? state.by : state.epoch;
+}
+
+/** The state after `event`. Events that say what is known already, and what no longer matters, change nothing. */
+export function transition(state: RoleState, event: RoleEvent): Transition {
+  switch (event.type) {
+    case "offer":
+      return offer(state, event.offer);
+    case "offerTaken":
+      return { next: state.role === "offering" ? { role: "mirror", epoch: state.offer.epoch } : state };
+    case "offerWithdrawn":
+      return { next: state.role === "offering" ? { role: "operational", epoch: state.epoch } : state };
+    case "claim":
+      return claim(state, event.offer.epoch);
+    case "promote":
+      return promote(state, event.epoch);
+    case "served":
+      return { next: state.role === "claimed" ? { role: "operational", epoch: state.epoch } : state };
+    case "learned":
+      return { next: learn(state, event) };
+    case "rejoined":
+      return { next: state.role === "deposed" ? { role: "mirror", epoch: state.by } : state };
+  }
+}
+
+function offer(state: RoleState, made: Offer): Transition {
+  if (state.role === "offering") return state.offer.id === made.id ? { next: state } : { refused: "offering" };
+  if (state.role !== "operational") return { refused: "notOperational" };
+  return made.epoch > state.epoch
+    ? { next: { role: "offering", epoch: state.epoch, offer: made } }
+    : { refused: "oldEpoch" };
+}
+
+function claim(state: RoleState, epoch: number): Transition {
+  if (state.role === "deposed") return { refused: "deposed" };
+  if (state.role !== "mirror") return state.epoch === epoch ? { next: state } : { refused: "operational" };
+  return epoch > state.epoch ? { next: { role: "claimed", epoch } } : { refused: "oldEpoch" };
+}
+
+/** A deposed member may be promoted: an operator has decided that its copy is the right one. */
+function promote(state: RoleState, epoch: number): Transition {
+  if (state.role === "offering") return { refused: "offering" };
+  if (state.role === "operational" || state.role === "claimed") return { refused: "operational" };
+  return epoch > knownEpoch(state) ? { next: { role: "claimed", epoch } } : { refused: "oldEpoch" };
+}
+
+function learn(state: RoleState, { epoch, member }: { epoch: number; member: string }): RoleState {
+  if (epoch <= knownEpoch(state)) return state;
+  if (state.role === "mirror") return { role: "mirror", epoch };
+  if (state.role === "offering" && state.offer.epoch === epoch && state.offer.to === member) {
+    return { role: "mirror", epoch };
+  }
+  return { role: "deposed", epoch: state.epoch, by: epoch };
+}

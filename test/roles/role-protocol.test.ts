@@ -1,0 +1,205 @@
+/**
+ * The hand-over of roles as a model: three members with durable states and mailboxes, whose steps come in any order,
+ * with crashes between any two of them. Only transition() is the real one; the rest is what docs/STATES.md asks of drivers.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { nextEpoch } from "../../src/roles/epoch-history.ts";
+import {
+  isFencedIn,
+  knownEpoch,
+  type Offer,
+  type RoleEvent,
+  type RoleState,
+  transition,
+} from "../../src/roles/role-state.ts";
+
+const NAMES = ["lisbon", "porto", "faro"] as const;
+type Name = (typeof NAMES)[number];
+
+interface ModelMember {
+  readonly name: Name;
+  state: RoleState;
+  up: boolean;
+  /** In its mailbox: written by the offering member, taken away by this one or by the offering one. */
+  offered: Offer | null;
+  /** In its mailbox, under the name that only this member gives. */
+  taken: Offer | null;
+}
+
+type Step =
+  | { readonly kind: "switchover"; readonly from: Name; readonly to: Name }
+  | { readonly kind: "promote"; readonly at: Name }
+  | {
+      readonly kind: "publish" | "withdraw" | "take" | "record" | "serve" | "crash" | "start" | "rejoin";
+      readonly at: Name;
+    }
+  | { readonly kind: "look"; readonly at: Name; readonly to: Name };
+
+class World {
+  readonly members: Readonly<Record<Name, ModelMember>>;
+  readonly reigns = new Map<number, Set<Name>>();
+  #offers = 0;
+
+  constructor() {
+    const member = (name: Name, role: "operational" | "mirror"): ModelMember => ({
+      name,
+      state: { role, epoch: 1 },
+      up: true,
+      offered: null,
+      taken: null,
+    });
+    this.members = {
+      lisbon: member("lisbon", "operational"),
+      porto: member("porto", "mirror"),
+      faro: member("faro", "mirror"),
+    };
+  }
+
+  take(step: Step): void {
+    const member = step.kind === "switchover" ? this.members[step.from] : this.members[step.at];
+    if (step.kind === "start") member.up = true;
+    if (!member.up) return;
+    const { state } = member;
+    switch (step.kind) {
+      case "switchover": {
+        const epoch = nextEpoch(knownEpoch(state), step.to, NAMES);
+        const offer = { id: String(this.#offers++), epoch, from: step.from, to: step.to, starts: {} };
+        if (step.from !== step.to) this.#apply(member, { type: "offer", offer });
+        return;
+      }
+      case "promote":
+        this.#apply(member, { type: "promote", epoch: nextEpoch(knownEpoch(state), step.at, NAMES) });
+        return;
+      case "publish":
+        this.#publish(state);
+        return;
+      case "withdraw":
+        this.#withdraw(member);
+        return;
+      case "take":
+        this.#takeOffer(member);
+        return;
+      case "record":
+        if (member.taken !== null) this.#apply(member, { type: "claim", offer: member.taken });
+        return;
+      case "serve":
+        this.#apply(member, { type: "served" });
+        return;
+      case "rejoin":
+        this.#apply(member, { type: "rejoined" });
+        return;
+      case "crash":
+        member.up = false;
+        return;
+      case "look":
+        this.#look(member, this.members[step.to]);
+    }
+  }
+
+  /** Repeatable: what lies there, or lay there and was taken, is the same offer. */
+  #publish(state: RoleState): void {
+    if (state.role !== "offering") return;
+    const target = this.members[state.offer.to as Name];
+    if (target.taken?.id !== state.offer.id) target.offered = state.offer;
+  }
+
+  /** Only the removal of a file that was there proves anything: before it was published it may be published yet. */
+  #withdraw(member: ModelMember): void {
+    const { state } = member;
+    if (state.role !== "offering") return;
+    const target = this.members[state.offer.to as Name];
+    if (target.offered?.id !== state.offer.id) return;
+    target.offered = null;
+    this.#apply(member, { type: "offerWithdrawn" });
+  }
+
+  #takeOffer(member: ModelMember): void {
+    const { offered } = member;
+    if (offered === null || "refused" in transition(member.state, { type: "claim", offer: offered })) return;
+    member.offered = null;
+    member.taken = offered;
+  }
+
+  /** Reads the other's status. */
+  #look(member: ModelMember, other: ModelMember): void {
+    const { state } = other;
+    if (state.role === "mirror" || state.role === "deposed") return;
+    if (
+      member.state.role === "offering" &&
+      other.name === member.state.offer.to &&
+      state.epoch === member.state.offer.epoch
+    ) {
+      this.#apply(member, { type: "offerTaken" });
+    } else if (other !== member) {
+      this.#apply(member, { type: "learned", epoch: state.epoch, member: other.name });
+    }
+  }
+
+  #apply(member: ModelMember, event: RoleEvent): void {
+    const result = transition(member.state, event);
+    if ("refused" in result) return;
+    member.state = result.next;
+    if (member.state.role !== "claimed" && member.state.role !== "operational") return;
+    const reigning = this.reigns.get(member.state.epoch) ?? new Set();
+    this.reigns.set(member.state.epoch, reigning.add(member.name));
+  }
+
+  get writable(): Name[] {
+    return NAMES.filter((name) => isFencedIn(this.members[name].state) !== true);
+  }
+
+  /** Everybody runs, and does what is left to do; an offer that nobody takes then is withdrawn, as after a time limit. */
+  settle(): void {
+    for (const last of [[], ["withdraw"], []] as const) {
+      for (let round = 0; round < 4; round++) {
+        for (const at of NAMES) {
+          for (const kind of ["start", "publish", "take", "record", "serve", ...last] as const) this.take({ kind, at });
+          for (const to of NAMES) this.take({ kind: "look", at, to });
+        }
+      }
+    }
+  }
+}
+
+const name = fc.constantFrom(...NAMES);
+const ordinary = fc.oneof(
+  fc.record({ kind: fc.constant("switchover" as const), from: name, to: name }),
+  fc.record({
+    kind: fc.constantFrom("publish", "withdraw", "take", "record", "serve", "crash", "start", "rejoin"),
+    at: name,
+  }),
+  fc.record({ kind: fc.constant("look" as const), at: name, to: name }),
+);
+const forced = fc.record({ kind: fc.constant("promote" as const), at: name });
+
+test("without a promotion no two members are ever writable at once, and in the end exactly one is", () => {
+  fc.assert(
+    fc.property(fc.array(ordinary, { maxLength: 80 }), (steps) => {
+      const world = new World();
+      for (const step of steps) {
+        world.take(step);
+        expect(world.writable.length).toBeLessThanOrEqual(1);
+      }
+      world.settle();
+      expect(world.writable).toHaveLength(1);
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test("whoever is promoted, no epoch has two reigns, and the members that meet end with one that is writable", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof({ weight: 5, arbitrary: ordinary }, { weight: 1, arbitrary: forced }), { maxLength: 80 }),
+      (steps) => {
+        const world = new World();
+        for (const step of steps) world.take(step);
+        world.settle();
+        for (const [epoch, members] of world.reigns) expect([epoch, members.size]).toEqual([epoch, 1]);
+        expect(world.writable).toHaveLength(1);
+      },
+    ),
+    { numRuns: 5_000 },
+  );
+});
