@@ -1,10 +1,7 @@
 import { AfterimageError, type ErrorDetails } from "../errors.ts";
 
-export type RolesErrorCode =
-  /** Two members reign, or reigned, in one epoch. */
-  | "EPOCH_SPLIT"
-  /** The role does not allow what was asked for. */
-  | "ROLE_TRANSITION";
+/** `EPOCH_SPLIT`: two members reign, or reigned, in one epoch. */
+export type RolesErrorCode = "EPOCH_SPLIT";
 
 /** What is wrong with roles and epochs. */
 export class RolesError extends AfterimageError {
