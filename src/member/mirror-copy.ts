@@ -88,6 +88,7 @@ export class MirrorCopy {
 
   /** Integrates the batch: the copy's first state, a snapshot, or what comes next. */
   async integrate(batch: Batch): Promise<void> {
+    this.#makeDirectory();
     this.#assertRoom(batch);
     if (this.#row()?.integrated == null) await this.#create(batch);
     else await this.#apply(batch, await this.open());
@@ -108,7 +109,6 @@ export class MirrorCopy {
 
   /** A new database file, fenced from its first moment. */
   async #create(batch: Batch): Promise<void> {
-    this.#makeDirectory();
     using source = this.#context.journal.open(batch.last);
     const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
     const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
@@ -125,8 +125,9 @@ export class MirrorCopy {
     });
   }
 
-  /** Where the `*` of a pattern stands for directories, each database needs one of its own. */
+  /** Where the `*` of a pattern stands for directories, each new database needs one of its own. */
   #makeDirectory(): void {
+    if (this.#row()?.integrated != null) return;
     const pattern = this.#context.self.databasePatterns.find((each) => pathOf(each, this.#name) === this.#path);
     if (pattern !== undefined && existsSync(patternDirectory(pattern))) makeDirectory(dirname(this.#path));
   }
