@@ -4,6 +4,7 @@ import type { Configuration } from "./configuration.ts";
 /** Where a field has another name than its key, because the field's says its unit. */
 const KEY_OF_FIELD: Readonly<Record<string, string>> = {
   databasePatterns: "databases",
+  delayMs: "delay",
   minIntervalMs: "minInterval",
   retentionMs: "retention",
   giveUpAfterMs: "giveUpAfter",

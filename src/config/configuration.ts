@@ -44,6 +44,10 @@ export interface MemberConfiguration {
   /** The member whose journal this one follows: `operational` for whichever is, or a member's name. */
   readonly follows: string;
   readonly type: MemberType;
+  /** A mirror integrates a segment once it has had it for this long; 0 for at once. */
+  readonly delayMs: number;
+  /** When a mirror integrates what it has received. */
+  readonly integrate: Schedule;
   readonly backup: BackupConfiguration | null;
 }
 

@@ -34,6 +34,7 @@ export function crossChecks(checked: Checked): Fault[] {
     ...followsFaults(checked),
     ...hostKeyFaults(checked),
     ...listenFaults(checked),
+    ...integrationFaults(checked),
     ...sharedPlaces(checked),
     ...sharedPatterns(checked),
     ...exposedPlaces(checked),
@@ -109,6 +110,15 @@ function listenFaults({ source, members }: Checked): Fault[] {
     if (listen.authorizedKeys.length > 0 || listen.authorizedKeysFile !== null) return [];
     const message = "needs authorizedKeys or authorizedKeysFile: without them nobody may log in";
     return [source.faultAtKey(path, "KEY_MISSING", message)];
+  });
+}
+
+/** What may take over, or be promoted, must not lie behind by a night. */
+function integrationFaults({ source, members }: Checked): Fault[] {
+  return members.flatMap(({ name, type, integrate }) => {
+    if (integrate.kind === "continuous" || type === "reporting") return [];
+    const message = `only a member of type reporting integrates by a schedule; this one is of type ${type}`;
+    return [source.faultAt(["members", name, "integrate"], "VALUE_INVALID", message)];
   });
 }
 

@@ -196,6 +196,8 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     databasePatterns: member.databasePatterns,
     follows: member.follows,
     type: member.type,
+    delayMs: member.delay,
+    integrate: member.integrate,
     backup: member.backup ?? null,
   };
 }

@@ -208,6 +208,8 @@ export function sections(home: string) {
     databases: z.record(z.string(), path),
     follows: z.string().default(FOLLOWS_OPERATIONAL),
     type: z.enum(MEMBER_TYPES).default("failover"),
+    delay: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(0),
+    integrate: schedule.default({ kind: "continuous" }),
     backup: backupSchema.optional(),
   };
   const ssh = {

@@ -63,6 +63,14 @@ members:
 `;
 
 describe("a correct file", () => {
+  test("lets a mirror lag behind, and one for reports integrate by night", () => {
+    const { members } = load(`${PAIR}    type: reporting\n    delay: 1h\n    integrate: "0 6 * * *"\n`);
+    expect(members.get("porto")).toMatchObject({
+      delayMs: 3_600_000,
+      integrate: { kind: "cron", expression: "0 6 * * *" },
+    });
+  });
+
   test("gets every default", () => {
     const { ssh, journal, members, timeZone } = load(PAIR);
     expect(ssh).toEqual({ identity: null, passphraseFile: null, passphraseVariable: null, knownHosts: null });
@@ -91,6 +99,8 @@ describe("a correct file", () => {
       databasePatterns: [],
       follows: "operational",
       type: "failover",
+      delayMs: 0,
+      integrate: { kind: "continuous" },
       backup: null,
     });
   });
@@ -290,6 +300,12 @@ journal: { retention: 72, rotate: "61 * * * *" }
       PAIR.replace("state: /s/lisbon", "state: /s/lisbon\n    type: reporting"),
       "OPERATIONAL_TYPE 7:11 members.lisbon.type",
     ],
+    [
+      "a schedule of integration for a member that may take over",
+      `${PAIR}    integrate: "0 6 * * *"\n`,
+      "VALUE_INVALID 12:16 members.porto.integrate",
+    ],
+    ["a delay without a unit", `${PAIR}    delay: 60\n`, "TYPE_WRONG 12:12 members.porto.delay"],
     [
       "an sftp mailbox without host key",
       PAIR.replace("file:///m/porto", "sftp://u@h/m/porto"),
