@@ -12,11 +12,13 @@ import { registerFence } from "./fence.ts";
 import { registerInit } from "./init.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerIntegrate } from "./integrate.ts";
+import { registerPause } from "./pause.ts";
 import { printError } from "./print-error.ts";
 import { registerPurge } from "./purge.ts";
 import type { Execute, Register } from "./register.ts";
 import { registerReload } from "./reload.ts";
 import { registerRestore } from "./restore.ts";
+import { registerResume } from "./resume.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
 import { registerSalvage } from "./salvage.ts";
@@ -40,6 +42,8 @@ const COMMANDS: readonly Register[] = [
   registerShip,
   registerSync,
   registerIntegrate,
+  registerPause,
+  registerResume,
   registerSegments,
   registerInspect,
   registerVerify,

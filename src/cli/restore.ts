@@ -11,6 +11,7 @@ import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { Interruption } from "./interruption.ts";
 import { openConfiguration } from "./open-configuration.ts";
+import { parseTime } from "./parse-time.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import type { Register } from "./register.ts";
 
@@ -28,8 +29,6 @@ type RestoreArguments = GlobalOptions & RestoreFlags & { readonly database: stri
 
 /** More files are only counted. */
 const FILES_SHOWN = 10;
-/** With a zone: a time without one would mean another on another machine. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 const TXID = /^(?:([1-9]\d{0,9}):)?([0-9a-f]{16})$/;
 
 async function restoreDatabase(args: RestoreArguments, io: CommandIo): Promise<number> {
@@ -148,9 +147,7 @@ function parseTxidTarget(text: string): RestoreTarget {
 }
 
 function parseTimeTarget(text: string): RestoreTarget {
-  const timeMs = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError("It must be a time with its zone: 2026-01-31T12:00:00Z.");
-  return { kind: "time", timeMs };
+  return { kind: "time", timeMs: parseTime(text) };
 }
 
 export const registerRestore: Register = (program, execute) => {

@@ -90,8 +90,10 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 
 function problemLines({ member, databases, followers, journal, errors }: MemberStatus): string[] {
   const ofDatabases = Object.entries(databases).flatMap(
-    ([name, { error, heldBy, warnings, quarantined, verified }]) => [
+    ([name, { error, heldBy, hold, progress, warnings, quarantined, verified }]) => [
       ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
+      ...(hold === null ? [] : [`${member}/${name}: ${hold.message}`]),
+      ...progressLines(`${member}/${name}`, progress),
       ...errorLines(`${member}/${name}`, error),
       ...warnings.flatMap((warning) => errorLines(`${member}/${name}`, warning, "warning")),
       ...quarantineLines(`${member}/${name}`, quarantined),
@@ -103,6 +105,14 @@ function problemLines({ member, databases, followers, journal, errors }: MemberS
   );
   const ofMember = errors.flatMap((error) => errorLines(member, error));
   return [...ofMember, ...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+}
+
+function progressLines(where: string, progress: DatabaseStatus["progress"]): string[] {
+  if (progress === null) return [];
+  const { transactions, bytes, perSecond, secondsLeft } = progress;
+  const rate = perSecond === null ? "" : `, ${perSecond} a second`;
+  const left = secondsLeft === null ? "" : `, some ${secondsLeft} s`;
+  return [`${where}: catching up: ${transactions} transactions left (${bytes} bytes are here)${rate}${left}`];
 }
 
 function verificationLines(where: string, verified: DatabaseStatus["verified"]): string[] {

@@ -36,8 +36,6 @@ export interface DatabaseRow {
   readonly intent: unknown;
   /** JSON: what the closed database file looked like. Its owner checks its shape. */
   readonly closedSignature: unknown;
-  /** Integration was paused by an operator. */
-  readonly paused: boolean;
   readonly error: StoredError | null;
 }
 
@@ -58,7 +56,6 @@ interface RawRow {
   mirror_mark: string | null;
   intent: string | null;
   closed_signature: string | null;
-  paused: bigint;
   error: string | null;
 }
 
@@ -85,16 +82,15 @@ const EMPTY_ROW: Omit<DatabaseRow, "name"> = {
   mirrorMark: null,
   intent: null,
   closedSignature: null,
-  paused: false,
   error: null,
 };
 
 export class DatabaseRows {
   readonly #database: Database;
   readonly #select: Statement<[string], RawRow>;
+  readonly #names: Statement<[], string>;
   /** Rows as they were read; null when other processes may write. A daemon asks for each of hundreds several times a second. */
   readonly #known: Map<string, DatabaseRow | null> | null;
-  readonly #names: Statement<[], string>;
   readonly #write: Statement;
   readonly #delete: Statement;
 
@@ -106,7 +102,7 @@ export class DatabaseRows {
     this.#write = database.prepare(`
       INSERT OR REPLACE INTO databases VALUES (
         @name, @received, @integrated, @receivedAtMs, @integratedAtMs, @receivedTimeMs, @integratedTimeMs,
-        @pageSize, @pageCount, @walPosition, @mirrorMark, @intent, @closedSignature, @paused, @error
+        @pageSize, @pageCount, @walPosition, @mirrorMark, @intent, @closedSignature, 0, @error
       )`);
     this.#delete = database.prepare("DELETE FROM databases WHERE name = ?");
   }
@@ -152,7 +148,6 @@ function encode(row: DatabaseRow) {
     mirrorMark: encodeJson(row.mirrorMark),
     intent: encodeJson(row.intent),
     closedSignature: encodeJson(row.closedSignature),
-    paused: row.paused ? 1 : 0,
     error: encodeJson(row.error),
   };
 }
@@ -172,7 +167,6 @@ function decode(row: RawRow): DatabaseRow {
     mirrorMark: decodeJson(row.mirror_mark),
     intent: decodeJson(row.intent),
     closedSignature: decodeJson(row.closed_signature),
-    paused: row.paused !== 0n,
     error: checked(errorSchema, row.error, "an error"),
   };
 }

@@ -31,6 +31,14 @@ export interface SegmentFilter {
   readonly order?: "oldest" | "newest";
 }
 
+export interface SegmentLimit {
+  readonly txid: Txid;
+  /** When it was cut on the operational member. */
+  readonly timeMs: number;
+  /** When this member catalogued it; any time when not given. */
+  readonly addedAtMs?: number;
+}
+
 export interface SegmentTotals {
   readonly segments: number;
   readonly snapshots: number;
@@ -76,7 +84,7 @@ export class SegmentCatalogue {
   readonly #after: Statement<[RefParameters & { limit: number }], RawRow>;
   readonly #endingAt: Statement<[string, bigint], RawRow>;
   readonly #epochs: Statement<[string], { epoch: bigint }>;
-  readonly #lastUntil: Statement<[string, number, bigint, number], RawRow>;
+  readonly #lastUntil: Statement<[string, number, bigint, number, number], RawRow>;
   readonly #bytesAfter: Statement<[string, number, bigint], { bytes: bigint }>;
   readonly #totals: Statement<[string], { segments: bigint; snapshots: bigint; bytes: bigint }>;
   readonly #lists = new Map<string, Statement<[ListParameters], RawRow>>();
@@ -97,7 +105,7 @@ export class SegmentCatalogue {
     this.#endingAt = database.prepare("SELECT * FROM segments WHERE database = ? AND max_txid = ? ORDER BY epoch");
     this.#epochs = database.prepare("SELECT DISTINCT epoch FROM segments WHERE database = ? ORDER BY epoch DESC");
     this.#lastUntil = database.prepare(`
-      SELECT * FROM segments WHERE database = ? AND epoch = ? AND max_txid <= ? AND timestamp_ms <= ?
+      SELECT * FROM segments WHERE database = ? AND epoch = ? AND max_txid <= ? AND timestamp_ms <= ? AND added_at_ms <= ?
       ORDER BY max_txid DESC, kind DESC, min_txid DESC LIMIT 1`);
     this.#bytesAfter = database.prepare(`
       SELECT ifnull(sum(bytes), 0) AS bytes FROM segments
@@ -156,6 +164,15 @@ export class SegmentCatalogue {
     return this.#endingAt.all(database, txid).map(decode);
   }
 
+  /** The last segment or snapshot of an epoch after which the database has a checksum. Looks at all of them. */
+  leadingTo(database: string, epoch: number, checksum: Checksum): SegmentRow | null {
+    const select = this.#database.prepare<[string, number, string], RawRow>(`
+      SELECT * FROM segments WHERE database = ? AND epoch = ? AND post_apply_checksum = ?
+      ORDER BY max_txid DESC, kind DESC LIMIT 1`);
+    const row = select.get(database, epoch, formatChecksum(checksum));
+    return row === undefined ? null : decode(row);
+  }
+
   /** The segment or snapshot that reaches furthest: the highest TXID of the highest epoch. */
   last(database: string): SegmentRow | null {
     return this.list(database, { order: "newest", limit: 1 })[0] ?? null;
@@ -171,9 +188,10 @@ export class SegmentCatalogue {
     return this.#epochs.all(database).map(({ epoch }) => Number(epoch));
   }
 
-  /** The last segment or snapshot of an epoch that ends at or before a TXID and was cut at or before a time. */
-  lastUntil(database: string, epoch: number, until: { txid: Txid; timeMs: number }): SegmentRow | null {
-    const row = this.#lastUntil.get(database, epoch, until.txid, until.timeMs);
+  /** The last segment or snapshot of an epoch that ends at or before a TXID, and was cut, and catalogued, at or before a time. */
+  lastUntil(database: string, epoch: number, until: SegmentLimit): SegmentRow | null {
+    const { txid, timeMs, addedAtMs = Number.MAX_SAFE_INTEGER } = until;
+    const row = this.#lastUntil.get(database, epoch, txid, timeMs, addedAtMs);
     return row === undefined ? null : decode(row);
   }
 

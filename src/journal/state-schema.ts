@@ -44,7 +44,7 @@ const TABLES = `
     mirror_mark TEXT,
     intent TEXT,
     closed_signature TEXT,
-    paused INTEGER NOT NULL DEFAULT 0,
+    paused INTEGER NOT NULL DEFAULT 0, -- always 0: see integration_orders
     error TEXT
   ) STRICT, WITHOUT ROWID;
 
@@ -114,6 +114,19 @@ const ADDITIONS = `
     at_ms INTEGER NOT NULL,
     position TEXT NOT NULL,
     ok INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS integration_orders (
+    database TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL,
+    until TEXT
+  ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS integration_window (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    schedule TEXT NOT NULL,
+    last_ms INTEGER,
+    next_ms INTEGER NOT NULL
   ) STRICT;
 `;
 

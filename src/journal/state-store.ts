@@ -19,6 +19,7 @@ import { type DatabaseChange, type DatabaseRow, DatabaseRows } from "./database-
 export type { DatabaseChange, DatabaseRow } from "./database-rows.ts";
 
 import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./event-log.ts";
+import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
 import type { SegmentRef } from "./segment-name.ts";
@@ -49,6 +50,7 @@ export class StateStore implements Disposable {
   readonly path: string;
   readonly identity: Identity;
   readonly catalogue: SegmentCatalogue;
+  readonly integration: IntegrationLedger;
   readonly #database: Database;
   readonly #rows: DatabaseRows;
   readonly #chunks: ChecksumChunks;
@@ -62,6 +64,7 @@ export class StateStore implements Disposable {
     this.#database = database;
     this.identity = readIdentity(database);
     this.catalogue = new SegmentCatalogue(database);
+    this.integration = new IntegrationLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);
     this.#ledger = new ShipmentLedger(database);

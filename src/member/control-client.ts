@@ -7,7 +7,15 @@ import { errnoOf, messageOf } from "../errno.ts";
 import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
-import type { MemberControl, PurgeOptions, SegmentFilter, ShipOptions, SyncOptions } from "./member-control.ts";
+import type {
+  IntegrateOptions,
+  MemberControl,
+  PurgeOptions,
+  ResumeOptions,
+  SegmentFilter,
+  ShipOptions,
+  SyncOptions,
+} from "./member-control.ts";
 
 /**
  * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
@@ -52,8 +60,16 @@ class ControlClient implements MemberControl {
     return this.#call("rotate", { databases }, controlSchemas.results.rotate);
   }
 
-  integrate(databases?: readonly string[]) {
-    return this.#call("integrate", { databases }, controlSchemas.results.integrate);
+  integrate(databases?: readonly string[], options: IntegrateOptions = {}) {
+    return this.#call("integrate", { databases, ...options }, controlSchemas.results.integrate);
+  }
+
+  pause(databases?: readonly string[]) {
+    return this.#call("pause", { databases }, controlSchemas.results.pause);
+  }
+
+  resume(databases?: readonly string[], options: ResumeOptions = {}) {
+    return this.#call("resume", { databases, ...options }, controlSchemas.results.resume);
   }
 
   fence(databases?: readonly string[]) {

@@ -3,20 +3,29 @@
  * answer is 200 with the result, or 4xx/5xx with an error body.
  */
 import { z } from "zod";
-import { memberStatusSchema } from "../status/member-status.ts";
+import { holdSchema, memberStatusSchema } from "../status/member-status.ts";
 import type { MemberControl } from "./member-control.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
 const databases = z.strictObject({ databases: z.array(z.string()).optional() });
+const until = z.union([z.string().regex(/^[0-9a-f]{16}$/), z.iso.datetime()]);
+const orderResult = z.object({
+  database: z.string(),
+  paused: z.boolean(),
+  until: z.string().nullable(),
+  position: z.string().nullable(),
+});
 const fenceResult = z.object({ database: z.string(), fenced: z.boolean(), changed: z.boolean() });
 
 const requests = {
   status: z.strictObject({}),
   reload: z.strictObject({}),
   rotate: databases,
-  integrate: databases,
+  integrate: z.strictObject({ ...databases.shape, until: until.optional(), now: z.boolean().optional() }),
+  pause: databases,
+  resume: z.strictObject({ ...databases.shape, until: until.optional() }),
   fence: databases,
   unfence: databases,
   verify: databases,
@@ -31,7 +40,16 @@ const results = {
   status: z.object({ mirror: z.string(), answeredBy: z.string(), members: z.array(memberStatusSchema) }),
   reload: z.object({ changed: z.array(z.string()) }),
   rotate: z.array(z.object({ database: z.string(), segments: z.array(z.string()), position: z.string() })),
-  integrate: z.array(z.object({ database: z.string(), transactions: z.int(), position: z.string().nullable() })),
+  integrate: z.array(
+    z.object({
+      database: z.string(),
+      transactions: z.int(),
+      position: z.string().nullable(),
+      hold: holdSchema.nullable(),
+    }),
+  ),
+  pause: z.array(orderResult),
+  resume: z.array(orderResult),
   fence: z.array(fenceResult),
   unfence: z.array(fenceResult),
   verify: z.array(

@@ -50,7 +50,13 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "status", requests.status, () => control.status());
   post(app, "reload", requests.reload, () => control.reload());
   post(app, "rotate", requests.rotate, ({ databases }) => control.rotate(databases));
-  post(app, "integrate", requests.integrate, ({ databases }) => control.integrate(databases));
+  post(app, "integrate", requests.integrate, ({ databases, until, now = false }) =>
+    control.integrate(databases, { now, ...(until === undefined ? {} : { until }) }),
+  );
+  post(app, "pause", requests.pause, ({ databases }) => control.pause(databases));
+  post(app, "resume", requests.resume, ({ databases, until }) =>
+    control.resume(databases, until === undefined ? {} : { until }),
+  );
   post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases }) => control.verify(databases));

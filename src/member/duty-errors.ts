@@ -42,6 +42,11 @@ export class DutyErrors {
     return this.#context.nowMs() < this.#retryAtMs;
   }
 
+  /** Makes the next attempt due at once; what halts stays halted. */
+  retryNow(): void {
+    if (this.#retryAtMs !== Number.POSITIVE_INFINITY) this.#retryAtMs = Number.NEGATIVE_INFINITY;
+  }
+
   report(error: unknown): void {
     const { store } = this.#context;
     const nowMs = this.#context.nowMs();

@@ -41,32 +41,52 @@ export function parseIntent(stored: unknown): IntegrationIntent | null {
   return stored === null || stored === undefined ? null : intentSchema.parse(stored);
 }
 
-/** The next batch for a mirror whose row is `row`; null when nothing can be integrated now. */
+/**
+ * The next batch for a mirror whose row is `row`; null when nothing can be integrated now. What was begun is finished first,
+ * whatever `passes` says.
+ * @param passes whether a segment may be integrated now; a batch ends before the first that may not.
+ */
 export function nextBatch(
   catalogue: SegmentCatalogue,
   name: string,
   epoch: number,
   row: DatabaseRow | null,
+  passes: (segment: SegmentRow) => boolean = () => true,
 ): Batch | null {
   const integrated = row?.integrated?.txid ?? (0n as Txid);
   const begun = parseIntent(row?.intent);
   // Asked every few seconds of every database, so that it should cost nothing while nothing waits.
   if (begun === null && isAtEnd(row)) return null;
-  const segments =
-    begun?.snapshot === true
-      ? []
-      : catalogue.list(name, {
-          epoch,
-          kind: "segment",
-          fromTxid: (integrated + 1n) as Txid,
-          ...(begun === null ? { limit: BATCH_SEGMENTS } : {}),
-        });
-  const [first] = segments;
-  if (integrated > 0n && first !== undefined && first.minTxid <= integrated + 1n) {
-    return contiguousBatch(segments, row?.pageSize ?? 0, begun === null ? null : BigInt(begun.toTxid));
+  const filter = { epoch, kind: "segment", fromTxid: (integrated + 1n) as Txid } as const;
+  const isNext = (segment: SegmentRow) => integrated > 0n && segment.minTxid <= integrated + 1n;
+  if (begun !== null && !begun.snapshot) {
+    const segments = catalogue.list(name, filter);
+    const [first] = segments;
+    if (first !== undefined && isNext(first)) return contiguousBatch(segments, 0, BigInt(begun.toTxid));
   }
-  const last = catalogue.latestSnapshot(name, epoch);
+  if (begun === null) {
+    // Most of what is held back is asked for again and again.
+    const [first] = catalogue.list(name, { ...filter, limit: 1 });
+    if (first !== undefined && isNext(first)) {
+      if (!passes(first)) return null;
+      const segments = catalogue.list(name, { ...filter, limit: BATCH_SEGMENTS });
+      const end = segments.findIndex((segment) => !passes(segment));
+      return contiguousBatch(end < 0 ? segments : segments.slice(0, end), row?.pageSize ?? 0);
+    }
+  }
+  const last = newestSnapshot(catalogue, name, epoch, (snapshot) => begun !== null || passes(snapshot));
   return last === null || last.maxTxid <= integrated ? null : { rows: [last], last, snapshot: true };
+}
+
+function newestSnapshot(
+  catalogue: SegmentCatalogue,
+  name: string,
+  epoch: number,
+  passes: (segment: SegmentRow) => boolean,
+): SegmentRow | null {
+  const newest = catalogue.latestSnapshot(name, epoch);
+  if (newest === null || passes(newest)) return newest;
+  return catalogue.list(name, { epoch, kind: "snapshot", order: "newest" }).find(passes) ?? null;
 }
 
 function isAtEnd(row: DatabaseRow | null): boolean {

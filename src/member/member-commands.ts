@@ -1,16 +1,20 @@
 /** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
 import { configuredPath } from "../config/database-pattern.ts";
-import { formatChecksum, formatTxid } from "../ltx/position.ts";
+import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
+import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
   FenceResult,
+  IntegrateOptions,
   IntegrationResult,
   MemberControl,
+  OrderResult,
   PurgeOptions,
   PurgeResult,
   ReloadResult,
+  ResumeOptions,
   RotationResult,
   SegmentFilter,
   SegmentView,
@@ -40,6 +44,7 @@ export abstract class MemberCommands implements MemberControl {
   abstract readonly mirrors: ReadonlyMap<string, MirrorDuty>;
   abstract readonly shippers: ReadonlyMap<string, Shipper>;
   abstract readonly purgeDuty: PurgeDuty;
+  abstract readonly integration: IntegrationControl;
 
   /** Whom this member follows; null on the operational member. */
   abstract get upstream(): Peer | null;
@@ -78,13 +83,38 @@ export abstract class MemberCommands implements MemberControl {
     return await inTurn(this.#chosenOperational(databases), (duty) => duty.rotate());
   }
 
-  async integrate(databases?: readonly string[]): Promise<IntegrationResult[]> {
-    if (this.role === "operational") {
-      throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`, {
-        hint: "Run the command with --node and a mirror's name, on the mirror.",
-      });
+  async integrate(databases?: readonly string[], options: IntegrateOptions = {}): Promise<IntegrationResult[]> {
+    const { until, now = false } = options;
+    const duties = this.#chosenMirrors(databases);
+    if (until !== undefined) {
+      const running = duties.filter(({ name }) => !this.integration.order(name).paused);
+      orderUntil(this.integration, running, { names: running.map(({ name }) => name), until });
     }
-    return await inTurn(chosen(this.mirrors, databases), (duty) => duty.integrate());
+    return await inTurn(duties, (duty) => duty.integrate({ now }));
+  }
+
+  async pause(databases?: readonly string[]): Promise<OrderResult[]> {
+    const duties = this.#chosenMirrors(databases);
+    this.integration.pause(databases ?? null);
+    // What has begun is part of where it has stopped.
+    return await inTurn(duties, async (duty) => {
+      await duty.settled();
+      return this.#orderOf(duty);
+    });
+  }
+
+  async resume(databases?: readonly string[], { until }: ResumeOptions = {}): Promise<OrderResult[]> {
+    const duties = this.#chosenMirrors(databases);
+    if (until === undefined) this.integration.resume(databases ?? null, null);
+    else orderUntil(this.integration, duties, { names: databases ?? null, until });
+    for (const duty of duties) duty.due.set();
+    return duties.map((duty) => this.#orderOf(duty));
+  }
+
+  #orderOf({ name }: MirrorDuty): OrderResult {
+    const position = this.context.store.database(name)?.integrated ?? null;
+    const { paused, until } = this.integration.order(name);
+    return { database: name, paused, until, position: position === null ? null : formatPosition(position) };
   }
 
   async fence(databases?: readonly string[]): Promise<FenceResult[]> {
@@ -214,6 +244,13 @@ export abstract class MemberCommands implements MemberControl {
 
   #chosenDuties(databases?: readonly string[]): (OperationalDuty | MirrorDuty)[] {
     return this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
+  }
+
+  #chosenMirrors(databases?: readonly string[]): MirrorDuty[] {
+    if (this.role !== "operational") return chosen(this.mirrors, databases);
+    throw new MemberError("NOT_A_MIRROR", `${this.context.self.name} is operational: it has nothing to integrate`, {
+      hint: "Run the command with --node and a mirror's name, on the mirror.",
+    });
   }
 
   #chosenOperational(databases?: readonly string[]): OperationalDuty[] {

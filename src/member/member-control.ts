@@ -2,7 +2,7 @@
  * What can be asked of a member, whether its daemon runs (over the control socket) or not (by the command itself, under
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
-import type { MirrorSetStatus } from "../status/member-status.ts";
+import type { HoldView, MirrorSetStatus } from "../status/member-status.ts";
 
 export interface RotationResult {
   readonly database: string;
@@ -17,6 +17,30 @@ export interface IntegrationResult {
   /** Transactions integrated by this call. */
   readonly transactions: number;
   /** The mirror's position afterwards, `epoch:txid:checksum`; null when it has no snapshot yet. */
+  readonly position: string | null;
+  /** What holds the rest back, if not all that was received is integrated; null when nothing does. */
+  readonly hold: HoldView | null;
+}
+
+export interface ResumeOptions {
+  /**
+   * Integration stops before the first segment that is beyond: a TXID, 16 hexadecimal digits, or a time, ISO 8601 in UTC, by
+   * which the operational member had cut it. Kept until the next `resume` or `pause`. Nowhere when not given.
+   */
+  readonly until?: string;
+}
+
+export interface IntegrateOptions extends ResumeOptions {
+  /** Leaves out `delay` and the schedule once; not a pause, nor where integration stops. */
+  readonly now?: boolean;
+}
+
+/** What an operator has ordered of a database. */
+export interface OrderResult {
+  readonly database: string;
+  readonly paused: boolean;
+  readonly until: string | null;
+  /** The mirror's position, `epoch:txid:checksum`; null when it has no snapshot yet. */
   readonly position: string | null;
 }
 
@@ -116,7 +140,11 @@ export interface ReloadResult {
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
   rotate(databases?: readonly string[]): Promise<RotationResult[]>;
-  integrate(databases?: readonly string[]): Promise<IntegrationResult[]>;
+  integrate(databases?: readonly string[], options?: IntegrateOptions): Promise<IntegrationResult[]>;
+  /** Stops integration after the batch that has begun; mirrors go on receiving and passing on. Kept until `resume`. */
+  pause(databases?: readonly string[]): Promise<OrderResult[]>;
+  /** @throws MemberError UNTIL_PASSED, UNTIL_OF_MANY. */
+  resume(databases?: readonly string[], options?: ResumeOptions): Promise<OrderResult[]>;
   fence(databases?: readonly string[]): Promise<FenceResult[]>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[]): Promise<VerificationResult[]>;

@@ -10,6 +10,10 @@ export type MemberErrorCode =
   | "NOT_OPERATIONAL"
   | "NOT_A_MIRROR"
   | "UNFENCE_REFUSED"
+  /** A transaction, or time, that is integrated already. */
+  | "UNTIL_PASSED"
+  /** A transaction ID for several databases. */
+  | "UNTIL_OF_MANY"
   | "PAGE_SIZE_CHANGED"
   | "FOLLOWER_UNKNOWN"
   | "SYNC_TIMEOUT"

@@ -17,6 +17,7 @@ import { NO_TXID } from "../ltx/position.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
+import { IntegrationControl } from "./integration-control.ts";
 import { JournalSpace } from "./journal-space.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -71,6 +72,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly mirrors = new Map<string, MirrorDuty>();
   override readonly shippers = new Map<string, Shipper>();
   override readonly purgeDuty: PurgeDuty;
+  override readonly integration: IntegrationControl;
   readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
@@ -117,6 +119,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const epoch = known?.epoch ?? 1;
     if (known === null) store.saveRole({ role: this.role, epoch });
     this.context = this.#makeContext(store, epoch, options);
+    this.integration = new IntegrationControl(this.context);
     this.#notes = new DatabaseNotes(this.context);
     this.#found = new OperationalDatabases(this.context);
     const source = { upstream: () => this.upstream, duties: this.mirrors, notes: this.#notes };
@@ -242,7 +245,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       if (live.databases.get(name) === path) continue;
       this.#clearJournal(name);
       if (this.role === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
-      else this.mirrors.set(name, new MirrorDuty(this.context, name, path, this.#options.onStep));
+      else this.mirrors.set(name, new MirrorDuty(this.context, { name, path }, this.integration, this.#options.onStep));
     }
     live.databases = plan.databases;
     live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
@@ -307,8 +310,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
       duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
     }
     for (const [name, duty] of this.mirrors) {
-      const { walBytes, heldBy, inbox } = duty;
-      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), heldBy, quarantined: inbox.quarantine.count });
+      const { walBytes, heldBy, hold, progress, inbox } = duty;
+      const { paused } = this.integration.order(name);
+      const { count: quarantined } = inbox.quarantine;
+      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), heldBy, paused, hold, progress, quarantined });
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();

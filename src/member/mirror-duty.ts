@@ -9,40 +9,63 @@ import { DatabaseLock, describeHolder } from "../backup/database-lock.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatPosition, type Txid } from "../ltx/position.ts";
 import type { MirrorDatabase } from "../sqlite/mirror-database.ts";
+import type { CatchUpProgress, HoldView } from "../status/member-status.ts";
+import { Backlog, type UpstreamEnd } from "./backlog.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { CutSegment } from "./cut-segment.ts";
 import { DutyErrors, isShortage } from "./duty-errors.ts";
 import { Inbox } from "./inbox.ts";
 import { isEmptyInbox } from "./inbox-directory.ts";
-import { nextBatch } from "./integration-batch.ts";
+import type { GateOptions, IntegrationControl } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { IntegrationResult } from "./member-control.ts";
 import { databaseClosed } from "./member-error.ts";
 import { type CopyStep, MirrorCopy } from "./mirror-copy.ts";
 import { Serial } from "./serial.ts";
+import { Signal } from "./signal.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 import type { VerificationSource } from "./verification.ts";
 
 /** Points between which a mirror may die: those of its copy, and what is received before. */
 export type MirrorStep = CopyStep | "received";
 
+interface IntegrationOptions extends Pick<GateOptions, "now"> {
+  /** When aborted, integration stops after the batch that has begun. */
+  readonly stop?: AbortSignal | undefined;
+}
+
 export class MirrorDuty {
   readonly name: string;
   readonly inbox: Inbox;
+  /** Set when there may be something to do before its time. */
+  readonly due = new Signal();
   readonly #path: string;
   readonly #context: MemberContext;
   readonly #copy: MirrorCopy;
   readonly #serial = new Serial();
   readonly #errors: DutyErrors;
+  readonly #control: IntegrationControl;
+  readonly #backlog: Backlog;
+  readonly #catchUp: CatchUp;
   readonly #onStep: (step: MirrorStep) => void;
   /** Opened with the first batch. */
   #lock: DatabaseLock | null = null;
   #heldBy: string | null = null;
+  #upstreamEnd: UpstreamEnd | null = null;
   #snapshotting = false;
   #isRetired = false;
 
   /** @param onStep called at every named step of integration; for fault tests. */
-  constructor(context: MemberContext, name: string, path: string, onStep?: (step: MirrorStep) => void) {
+  constructor(
+    context: MemberContext,
+    { name, path }: { readonly name: string; readonly path: string },
+    control: IntegrationControl,
+    onStep?: (step: MirrorStep) => void,
+  ) {
     this.name = name;
+    this.#control = control;
+    this.#backlog = new Backlog(context, name, control);
+    this.#catchUp = new CatchUp(context, name);
     this.inbox = new Inbox(context, name);
     this.#path = path;
     this.#context = context;
@@ -73,10 +96,34 @@ export class MirrorDuty {
 
   /** Whether segments wait that may be integrated. */
   get isIntegrationDue(): boolean {
-    const { received, integrated, paused } = this.#row() ?? {};
-    return (
-      !this.#isRetired && paused !== true && this.#heldBy === null && (received?.txid ?? 0n) > (integrated?.txid ?? 0n)
-    );
+    return this.#backlog.waiting > 0 && !this.#isRetired && this.#heldBy === null && this.hold === null;
+  }
+
+  /** What holds the next segment back, other than a backup; null when nothing does, or nothing waits. */
+  get hold(): HoldView | null {
+    return this.#backlog.hold;
+  }
+
+  /** How catching up gets on; null when the mirror does not lie behind by more than a moment. */
+  get progress(): CatchUpProgress | null {
+    return this.#catchUp.progress;
+  }
+
+  /** The last transaction that is integrated, or has been begun to be; null when none is. */
+  get reached(): { readonly txid: Txid; readonly timeMs: number } | null {
+    return this.#backlog.reached;
+  }
+
+  /** Resolves when what has been begun is done. */
+  async settled(): Promise<void> {
+    await this.#serial.idle();
+  }
+
+  /** The upstream has come back: what failed is tried again now. */
+  reconnected(): void {
+    this.#errors.retryNow();
+    this.#catchUp.expect();
+    this.due.set();
   }
 
   /** The backup that integration waits for, as `backup (process 1, since ...)`; null when it waits for none. */
@@ -87,14 +134,18 @@ export class MirrorDuty {
   /**
    * One turn of the service: takes in what arrived, then integrates what waits. An error stops the integration of this
    * database only; it goes on receiving, and its followers get what it received.
+   * @param stop when aborted, it ends after the batch that has begun.
    */
-  async poll(upstreamEnd: Txid | null): Promise<void> {
+  async poll(upstreamEnd: UpstreamEnd | null, stop?: AbortSignal): Promise<void> {
     await this.#serial.run(async () => {
       try {
-        const shortage = await this.#receive(upstreamEnd);
+        this.#upstreamEnd = upstreamEnd;
+        const shortage = await this.#receive(upstreamEnd?.txid ?? null);
         if (this.#errors.waiting) return;
         await this.#copy.examine();
-        if (this.#row()?.paused !== true) await this.#integrateAll();
+        this.#lookBehind();
+        await this.#integrateAll({ stop });
+        this.#lookBehind();
         this.#copy.shortenWal();
         if (shortage === null) this.#errors.clear();
         else this.#errors.report(shortage);
@@ -116,27 +167,32 @@ export class MirrorDuty {
   }
 
   /**
-   * Takes in and integrates everything that is there now. Throws what keeps it from doing so: also BackupError
+   * Takes in everything that is there now, and integrates what may be. Throws what keeps it from doing so: also BackupError
    * INTEGRATION_WHILE_BACKUP, which is no fault of the database.
    */
-  async integrate(): Promise<IntegrationResult> {
-    const result = await this.#integrateNow();
+  async integrate(options: IntegrationOptions = {}): Promise<IntegrationResult> {
+    const result = await this.#integrateNow(options);
     if (this.#heldBy === null) return result;
     throw new BackupError("INTEGRATION_WHILE_BACKUP", `integration of ${this.name} waits for a ${this.#heldBy}`, {
       hint: "It is integrated when the backup has read the database; a running daemon does so by itself.",
     });
   }
 
-  async #integrateNow(): Promise<IntegrationResult> {
+  async #integrateNow(options: IntegrationOptions): Promise<IntegrationResult> {
     return await this.#serial.run(async () => {
       try {
         if (this.#isRetired) throw databaseClosed(this.name);
         await this.inbox.scan(null);
         await this.#copy.examine();
-        const transactions = await this.#integrateAll();
+        const transactions = await this.#integrateAll(options);
         this.#errors.clear();
         const position = this.#row()?.integrated ?? null;
-        return { database: this.name, transactions, position: position === null ? null : formatPosition(position) };
+        return {
+          database: this.name,
+          transactions,
+          position: position === null ? null : formatPosition(position),
+          hold: this.hold,
+        };
       } catch (error) {
         await this.#fail(error);
         throw error;
@@ -214,26 +270,49 @@ export class MirrorDuty {
     return this.#context.store.database(this.name);
   }
 
-  async #integrateAll(): Promise<number> {
-    const { store, epoch } = this.#context;
+  async #integrateAll(options: IntegrationOptions): Promise<number> {
     let transactions = 0;
-    for (;;) {
-      // To open it may record a batch that a crash left behind.
-      if (this.#row()?.integrated != null) await this.#opened();
-      else if (this.#isRetired) throw databaseClosed(this.name);
-      const before = this.#row()?.integrated?.txid ?? 0n;
-      const batch = nextBatch(store.catalogue, this.name, epoch, this.#row());
-      if (batch === null) this.#wait(null);
-      if (batch === null || !this.#lockForBatch()) return transactions;
-      try {
-        await this.#copy.integrate(batch);
-      } finally {
-        this.#lock?.freeDatabase();
-      }
-      transactions += Number(batch.last.maxTxid - before);
+    // Even when nothing may be integrated: what was changed meanwhile is noticed, and what a crash left behind is recorded.
+    if (!this.#copy.isOpen && this.#row()?.integrated != null) await this.#control.slots.run(() => this.#opened());
+    while (options.stop?.aborted !== true) {
+      // The first batch is the attempt that shows whether an error is over; then the errors of others count again.
+      const each = { ...options, isRetry: transactions === 0 };
+      const integrated = this.#hasNext(each) ? await this.#control.slots.run(() => this.#integrateNext(each)) : null;
+      if (integrated === null) break;
+      transactions += integrated;
       this.#context.changed();
       this.#copy.shortenWal();
+      if (this.#catchUp.isDue) this.#lookBehind();
     }
+    return transactions;
+  }
+
+  /** Integrates one batch and returns the number of its transactions; null when there is none, or a backup has the database. */
+  async #integrateNext(options: GateOptions): Promise<number | null> {
+    if (this.#isRetired) throw databaseClosed(this.name);
+    const before = this.#row()?.integrated?.txid ?? 0n;
+    const batch = this.#backlog.nextBatch(options);
+    if (batch === null || !this.#lockForBatch()) return null;
+    try {
+      await this.#copy.integrate(batch);
+    } finally {
+      this.#lock?.freeDatabase();
+    }
+    return Number(batch.last.maxTxid - before);
+  }
+
+  #hasNext(options: GateOptions): boolean {
+    const isNext = this.#backlog.nextBatch(options) !== null;
+    if (!isNext) this.#wait(null);
+    return isNext;
+  }
+
+  /** Finds out how far behind the copy is, when that is worth saying. */
+  #lookBehind(): void {
+    if (!this.#catchUp.isOpen) return;
+    const target = this.#backlog.target(this.#upstreamEnd);
+    if (target === null) this.#catchUp.interrupt();
+    else this.#catchUp.look(target);
   }
 
   /** Takes the database for one batch; false when a backup has it. */

@@ -1,6 +1,7 @@
 /** When rotations by a schedule were due, whether anybody carried them out or not. */
-import { createTask, type ScheduledTask } from "node-cron";
+import type { ScheduledTask } from "node-cron";
 import type { Schedule } from "../config/configuration.ts";
+import { cronTimes, nextTimeMs } from "./cron-times.ts";
 
 interface Times {
   readonly of: string;
@@ -21,18 +22,14 @@ export class RotationTimes {
     if (rotate.kind === "continuous") return null;
     const of = `${rotate.expression} ${timeZone}`;
     if (this.#times?.of !== of) {
-      const task = createTask(rotate.expression, () => undefined, timeZone === null ? {} : { timezone: timeZone });
-      this.#times = { of, task, lastMs: Number.NEGATIVE_INFINITY, nextMs: nextMs(task) };
+      const task = cronTimes(rotate.expression, timeZone);
+      this.#times = { of, task, lastMs: Number.NEGATIVE_INFINITY, nextMs: nextTimeMs(task) };
     }
     const times = this.#times;
     if (Date.now() >= times.nextMs) {
       times.lastMs = times.nextMs;
-      times.nextMs = nextMs(times.task);
+      times.nextMs = nextTimeMs(times.task);
     }
     return times.lastMs;
   }
-}
-
-function nextMs(task: ScheduledTask): number {
-  return task.getNextRuns(1)[0]?.getTime() ?? Number.POSITIVE_INFINITY;
 }

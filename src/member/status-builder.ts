@@ -3,9 +3,11 @@ import type { DatabaseRow } from "../journal/state-store.ts";
 import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import {
+  type CatchUpProgress,
   type DatabaseStatus,
   type ErrorView,
   type FollowerStatus,
+  type HoldView,
   type JournalStatus,
   type MemberRole,
   type MemberState,
@@ -25,6 +27,10 @@ export interface DutyFacts {
   readonly wants: Txid | null;
   /** The backup that integration waits for. */
   readonly heldBy?: string | null;
+  /** By an operator. */
+  readonly paused?: boolean;
+  readonly hold?: HoldView | null;
+  readonly progress?: CatchUpProgress | null;
   /** Refused files that are kept. */
   readonly quarantined?: number;
 }
@@ -80,7 +86,9 @@ function databaseStatus(
     received,
     integrated,
     ...lag(operational, integrated),
-    paused: row?.paused ?? false,
+    paused: facts.paused ?? false,
+    hold: facts.hold ?? null,
+    progress: facts.progress ?? null,
     fenced: facts.fenced,
     pageSize: row?.pageSize ?? null,
     pageCount: row?.pageCount ?? null,
@@ -141,5 +149,10 @@ function memberState(parts: StatusParts, databases: readonly DatabaseStatus[]): 
   if (databases.some((database) => halts(database.error?.code ?? ""))) return "inconsistent";
   if (databases.some((database) => database.paused)) return "paused";
   if (parts.upstream === null || !parts.upstream.alive) return "waiting";
-  return databases.every((database) => database.lagTransactions === 0) ? "connected" : "synchronizing";
+  return databases.every(isLevel) ? "connected" : "synchronizing";
+}
+
+/** What is held back on purpose is nothing that a mirror is busy with. */
+function isLevel({ lagTransactions, hold }: DatabaseStatus): boolean {
+  return lagTransactions === 0 || (hold !== null && hold.by !== "failure");
 }

@@ -43,6 +43,23 @@ const errorSchema = z.object({
   since: z.iso.datetime(),
 });
 
+export const holdSchema = z.object({
+  by: z.enum(["operator", "failure", "until", "delay", "window"]),
+  /** One sentence, such as `delay 1h: 12 transactions wait`. */
+  message: z.string(),
+});
+
+const progressSchema = z.object({
+  /** That are left to integrate. */
+  transactions: z.int(),
+  /** Of their segments that are here already. */
+  bytes: z.int(),
+  /** Transactions integrated a second; null when it has just begun. */
+  perSecond: z.number().nullable(),
+  /** Null when it has just begun, or as much comes as goes. */
+  secondsLeft: z.int().nullable(),
+});
+
 const databaseSchema = z.object({
   /** The end of the journal as far as this member knows it. */
   operational: positionSchema.nullable(),
@@ -52,7 +69,12 @@ const databaseSchema = z.object({
   lagTransactions: z.int().nullable(),
   /** Age of the oldest transaction that this member knows of and has not integrated; 0 when there is none. */
   lagSeconds: z.number().nullable(),
+  /** By an operator. */
   paused: z.boolean(),
+  /** What holds the next segment back on purpose; null when nothing does. No error. */
+  hold: holdSchema.nullable().default(null),
+  /** While a mirror that was away catches up; null otherwise. */
+  progress: progressSchema.nullable().default(null),
   fenced: z.boolean(),
   pageSize: z.int().nullable(),
   pageCount: z.int().nullable(),
@@ -128,6 +150,8 @@ export const memberStatusSchema = z.object({
 export type PositionView = z.infer<typeof positionSchema>;
 export type ErrorView = z.infer<typeof errorSchema>;
 export type DatabaseStatus = z.infer<typeof databaseSchema>;
+export type HoldView = z.infer<typeof holdSchema>;
+export type CatchUpProgress = z.infer<typeof progressSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;

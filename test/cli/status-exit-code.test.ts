@@ -16,6 +16,8 @@ function database(more: Partial<DatabaseStatus> = {}): DatabaseStatus {
     lagTransactions: null,
     lagSeconds: null,
     paused: false,
+    hold: null,
+    progress: null,
     fenced: false,
     pageSize: null,
     pageCount: null,

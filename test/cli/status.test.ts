@@ -12,6 +12,8 @@ function database(txid: string, more: Partial<DatabaseStatus> = {}): DatabaseSta
     ...known,
     ...sizes,
     paused: false,
+    hold: null,
+    progress: null,
     fenced: true,
     wants: null,
     verified: null,

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
 import type {
+  IntegrateOptions,
   MemberControl,
   PurgeOptions,
   SegmentFilter,
@@ -17,6 +18,10 @@ import { MemberError } from "../../src/member/member-error.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const POSITION = "1:0000000000000002:8000000000000000";
+
+const TXID = "000000000000002a";
+const TIME = "2026-03-01T12:00:00.000Z";
+const HOLD = { by: "until", message: "until then" } as const;
 
 /** A member that answers with what it was asked. */
 class EchoMember implements MemberControl {
@@ -38,8 +43,17 @@ class EchoMember implements MemberControl {
     return { changed: ["journal.rotate"] };
   }
 
-  async integrate(databases?: readonly string[]) {
-    return (databases ?? ["all"]).map((database) => ({ database, transactions: 3, position: null }));
+  async integrate(databases?: readonly string[], options?: IntegrateOptions) {
+    this.asked.push(options);
+    return (databases ?? ["all"]).map((database) => ({ database, transactions: 3, position: null, hold: HOLD }));
+  }
+
+  async pause(databases?: readonly string[]) {
+    return (databases ?? ["all"]).map((database) => ({ database, paused: true, until: null, position: POSITION }));
+  }
+
+  async resume(databases?: readonly string[], { until = null }: { readonly until?: string | null } = {}) {
+    return (databases ?? ["all"]).map((database) => ({ database, paused: false, until, position: null }));
   }
 
   async purge(options: PurgeOptions) {
@@ -101,8 +115,11 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
   expect(await control.status()).toEqual({ mirror: "clinic", answeredBy: "lisbon", members: [] });
   expect(await control.rotate()).toEqual([{ database: "shop", segments: ["a.ltx"], position: POSITION }]);
   await control.rotate(["shop", "b c"]);
-  expect(await control.integrate(["x"])).toEqual([{ database: "x", transactions: 3, position: null }]);
-  expect(await control.integrate()).toMatchObject([{ database: "all" }]);
+  expect(await control.integrate(["x"])).toEqual([{ database: "x", transactions: 3, position: null, hold: HOLD }]);
+  expect(await control.integrate(undefined, { now: true, until: TXID })).toMatchObject([{ database: "all" }]);
+  expect(await control.pause(["x"])).toMatchObject([{ database: "x", paused: true, position: POSITION }]);
+  expect(await control.resume(["x"], { until: TIME })).toMatchObject([{ database: "x", paused: false, until: TIME }]);
+  expect(await control.resume()).toMatchObject([{ database: "all", until: null }]);
   expect(await control.fence()).toEqual([{ database: "shop", fenced: true, changed: true }]);
   expect(await control.segments({ database: "shop", limit: 5 })).toEqual([]);
   await control.segments({});
@@ -114,6 +131,8 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
   expect(member.asked).toEqual([
     undefined,
     ["shop", "b c"],
+    { now: false },
+    { now: true, until: TXID },
     { database: "shop", limit: 5 },
     {},
     { dryRun: true },

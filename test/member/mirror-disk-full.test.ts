@@ -86,7 +86,7 @@ test.each([
     onTestFinished(() => porto.close());
     const poll = async () => {
       nowMs += 60_000;
-      await porto.mirrors.get("patients")?.poll(toTxid(BigInt(SEGMENTS + 1)));
+      await porto.mirrors.get("patients")?.poll({ txid: toTxid(BigInt(SEGMENTS + 1)), timeMs: null, isCertain: true });
       return porto.ownStatus().databases.patients;
     };
 

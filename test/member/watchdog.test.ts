@@ -213,10 +213,10 @@ test("integration that stands still is an error, though its own loop waits for e
   await shipAll();
   const duty = porto.mirrors.get(CLINIC);
   await duty?.inbox.scan(null);
-  porto.context.store.saveDatabase(CLINIC, { paused: true });
+  await porto.pause();
   await watch.pass(porto, 3 * STALL_LIMIT_MS);
   expect(errorOf(porto)).toBeNull();
-  porto.context.store.saveDatabase(CLINIC, { paused: false });
+  await porto.resume();
 
   addVisits(database, 3);
   await lisbon.rotate();

@@ -14,14 +14,23 @@ export interface SetShape {
   readonly members: readonly string[];
 }
 
+type Keys = Readonly<Record<string, string | number>>;
+
+export interface SetMemberOptions extends Pick<MemberOptions, "nowMs" | "onStep"> {
+  /** The configuration's `journal` section. */
+  readonly journal?: Keys;
+  /** Further keys of the member. */
+  readonly keys?: Keys;
+}
+
 /** Opens a member of the set in `root`. The caller closes it. */
 export async function openSetMember(
   root: string,
   member: string,
   shape: SetShape,
-  options: Pick<MemberOptions, "nowMs" | "onStep"> & { journal?: Readonly<Record<string, string | number>> } = {},
+  options: SetMemberOptions = {},
 ): Promise<Member> {
-  const { journal = {}, ...hooks } = options;
+  const { journal = {}, keys = {}, ...hooks } = options;
   const path = join(root, "afterimage.yaml");
   const [operational] = shape.members;
   const entries = shape.members.map((name, i) => [
@@ -31,6 +40,7 @@ export async function openSetMember(
       state: join(root, name, "state"),
       databases: Object.fromEntries(shape.databases.map((each) => [each, setDatabasePath(root, name, each)])),
       ...(i < 2 ? {} : { follows: shape.members[i - 1] }),
+      ...(name === member ? keys : {}),
     },
   ]);
   mkdirSync(root, { recursive: true });

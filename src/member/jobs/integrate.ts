@@ -1,27 +1,32 @@
 /** The integration job of one mirror database: whenever something arrives in the inbox. */
 import { parseTxid } from "../../ltx/position.ts";
+import type { UpstreamEnd } from "../backlog.ts";
 import { InboxWatcher } from "../inbox-watcher.ts";
 import type { Member } from "../member.ts";
 import type { MirrorDuty } from "../mirror-duty.ts";
-import { Signal } from "../signal.ts";
 
 /** While a backup has the database: integration goes on soon after it has read it. */
 const HELD_INTERVAL_MS = 100;
 
 /** Runs until `stop` is aborted. */
 export async function runIntegrateJob(member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
-  const arrived = new Signal();
   const { directory } = duty.inbox;
-  const watcher = new InboxWatcher(member.context, { database: duty.name, directory, arrived });
+  const watcher = new InboxWatcher(member.context, { database: duty.name, directory, arrived: duty.due });
   try {
     while (!stop.aborted) {
-      const end = member.upstream?.status?.databases[duty.name]?.received?.txid ?? null;
       const before = duty.inbox.taken;
-      await duty.poll(end === null ? null : parseTxid(end));
+      await duty.poll(upstreamEnd(member, duty.name), stop);
       await watcher.looked(duty.inbox.taken - before);
-      await arrived.wait(duty.heldBy === null ? watcher.intervalMs : HELD_INTERVAL_MS, stop);
+      await duty.due.wait(duty.heldBy === null ? watcher.intervalMs : HELD_INTERVAL_MS, stop);
     }
   } finally {
     await watcher.close();
   }
+}
+
+function upstreamEnd({ upstream }: Member, database: string): UpstreamEnd | null {
+  const end = upstream?.status?.databases[database]?.received ?? null;
+  const txid = parseTxid(end?.txid ?? "");
+  if (end === null || txid === null) return null;
+  return { txid, timeMs: end.time === null ? null : Date.parse(end.time), isCertain: upstream?.alive ?? false };
 }

@@ -10,8 +10,10 @@ const INTERVAL_MS = 500;
 export async function runObserveJob(member: Member, upstream: Peer, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const before = upstream.status?.heartbeat;
+    const wasAlive = upstream.alive;
     await upstream.refresh().catch(() => upstream.disconnect());
     if (upstream.status?.heartbeat !== before) member.statusChanged.set();
+    if (upstream.alive && !wasAlive) for (const duty of member.mirrors.values()) duty.reconnected();
     await pause(INTERVAL_MS, stop);
   }
   await upstream.disconnect().catch(() => undefined);

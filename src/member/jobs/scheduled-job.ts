@@ -6,7 +6,7 @@
  * node-cron says when the next time is. The waiting is done here, because its own timer visits every time that passed:
  * after a weekend that is seconds of work, for each database.
  */
-import { createTask, type ScheduledTask } from "node-cron";
+import { cronTimes, nextTimeMs } from "../cron-times.ts";
 import { errorView } from "../error-view.ts";
 import type { MemberContext } from "../member-context.ts";
 import { pause } from "../pause.ts";
@@ -27,7 +27,7 @@ export interface ScheduledJob {
 /** Runs until `stop` is aborted and the run that was begun has ended. What a run throws becomes an event. */
 export async function runScheduledJob(context: MemberContext, job: ScheduledJob, stop: AbortSignal): Promise<void> {
   const { timeZone } = context.configuration;
-  const times = createTask(job.expression, () => undefined, timeZone === null ? {} : { timezone: timeZone });
+  const times = cronTimes(job.expression, timeZone);
   const report = new RunReport(context, job);
   try {
     for (;;) {
@@ -44,11 +44,6 @@ export async function runScheduledJob(context: MemberContext, job: ScheduledJob,
   } finally {
     await times.destroy();
   }
-}
-
-/** The first time after now, milliseconds since 1970. */
-function nextTimeMs(times: ScheduledTask): number {
-  return times.getNextRuns(1)[0]?.getTime() ?? Number.POSITIVE_INFINITY;
 }
 
 async function untilTime(timeMs: number, stop: AbortSignal): Promise<void> {
