@@ -9,6 +9,7 @@ const KEY_OF_FIELD: Readonly<Record<string, string>> = {
   retentionMs: "retention",
   giveUpAfterMs: "giveUpAfter",
   minFreeBytes: "minFree",
+  timeLimitMs: "timeLimit",
 };
 
 /** Sorted, such as `journal.rotate`, `members.faro` (added or removed), `members.porto.follows`. */

@@ -49,6 +49,27 @@ export interface MemberConfiguration {
   /** When a mirror integrates what it has received. */
   readonly integrate: Schedule;
   readonly backup: BackupConfiguration | null;
+  readonly hooks: HookConfiguration;
+}
+
+/** Programs of this machine that are run when something happens; docs/CONFIG.md says when each of them is. */
+export const HOOK_EVENTS = [
+  "beforePromote",
+  "afterPromote",
+  "promoteFailed",
+  "beforeFence",
+  "afterFence",
+  "roleChanged",
+  "diverged",
+  "quarantined",
+] as const;
+
+export type HookEvent = (typeof HOOK_EVENTS)[number];
+
+/** By event the path of an executable file; an event that is missing has none. */
+export interface HookConfiguration extends Readonly<Partial<Record<HookEvent, string | undefined>>> {
+  /** A program that runs for longer is ended. */
+  readonly timeLimitMs: number;
 }
 
 export interface ListenConfiguration {

@@ -171,6 +171,7 @@ class Loader {
     if (path[0] === "ssh") return this.#sections.ssh.keys;
     if (path[0] === "journal") return this.#sections.journal.keys;
     if (path.length === 2) return this.#sections.member.keys;
+    if (path[2] === "hooks") return this.#sections.hooks.keys;
     return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
   }
 }
@@ -199,6 +200,7 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     delayMs: member.delay,
     integrate: member.integrate,
     backup: member.backup ?? null,
+    hooks: member.hooks,
   };
 }
 

@@ -12,6 +12,8 @@ import {
   BACKUPS_KEPT,
   type BackupConfiguration,
   FOLLOWS_OPERATIONAL,
+  type HookConfiguration,
+  type HookEvent,
   type JournalConfiguration,
   type ListenConfiguration,
   type Schedule,
@@ -32,6 +34,7 @@ const MIN_JOURNAL_BYTES = 16 * 2 ** 20;
 /** Below this even a segment of one page would take seconds. */
 const MIN_BANDWIDTH = 1024;
 const LISTEN_PORT = 2022;
+const HOOK_TIME_LIMIT_MS = 60_000;
 /** 107 bytes for a socket's path (unix(7)), less `/control.sock`. */
 const MAX_STATE_PATH_BYTES = 94;
 
@@ -198,6 +201,21 @@ export function sections(home: string) {
       authorizedKeysFile,
     }),
   );
+  const program = path.optional();
+  const hooks = {
+    timeLimit: duration({ min: 1000, max: DAY_MS, range: "from 1s to 1d" }).default(HOOK_TIME_LIMIT_MS),
+    beforePromote: program,
+    afterPromote: program,
+    promoteFailed: program,
+    beforeFence: program,
+    afterFence: program,
+    roleChanged: program,
+    diverged: program,
+    quarantined: program,
+  } satisfies Record<HookEvent | "timeLimit", z.ZodType>;
+  const hooksSchema = z
+    .strictObject(hooks)
+    .transform(({ timeLimit, ...programs }): HookConfiguration => ({ ...programs, timeLimitMs: timeLimit }));
   const member = {
     mailbox,
     hostKey: hostKey.optional(),
@@ -211,6 +229,7 @@ export function sections(home: string) {
     delay: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(0),
     integrate: schedule.default({ kind: "continuous" }),
     backup: backupSchema.optional(),
+    hooks: hooksSchema.default({ timeLimitMs: HOOK_TIME_LIMIT_MS }),
   };
   const ssh = {
     identity: path.optional(),
@@ -243,6 +262,7 @@ export function sections(home: string) {
     member: section(z.strictObject(member), member),
     backup: { keys: Object.keys(backup) },
     listen: { keys: Object.keys(listen) },
+    hooks: { keys: Object.keys(hooks) },
     ssh: section(sshSchema, ssh),
     journal: section(journalSchema, journalShape),
   };

@@ -1,12 +1,13 @@
 import { checkDatabases } from "./check-databases.ts";
 import { checkDirectories } from "./check-directories.ts";
 import { checkFreeSpace } from "./check-free-space.ts";
+import { checkHooks } from "./check-hooks.ts";
 import { checkMailboxes } from "./check-mailboxes.ts";
 import { type CheckResult, failed } from "./check-result.ts";
 import type { Check, Subject } from "./subject.ts";
 
 /** In the order in which they are shown. */
-const CHECKS: readonly Check[] = [checkDirectories, checkFreeSpace, checkDatabases, checkMailboxes];
+const CHECKS: readonly Check[] = [checkDirectories, checkFreeSpace, checkDatabases, checkHooks, checkMailboxes];
 
 /** Looks at everything that a member needs; nothing is changed, and nothing is thrown. */
 export async function diagnose(subject: Subject): Promise<CheckResult[]> {

@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 import { sections } from "../../src/config/schema.ts";
 
 const DOCUMENT = readFileSync(new URL("../../docs/CONFIG.md", import.meta.url), "utf8");
-const { top, member, backup, ssh, journal } = sections(homedir());
+const { top, member, backup, hooks, ssh, journal } = sections(homedir());
 
-test.each([...top.keys, ...member.keys, ...backup.keys, ...ssh.keys, ...journal.keys])(
+test.each([...top.keys, ...member.keys, ...backup.keys, ...hooks.keys, ...ssh.keys, ...journal.keys])(
   "docs/CONFIG.md describes the key %s",
   (key) => {
     expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, "m"));

@@ -32,6 +32,11 @@ test.each([
   ["state: /s/porto", "state: /s/porto, follows: lisbon, type: dr", ["members.porto.follows", "members.porto.type"]],
   ["mirror: clinic", "mirror: clinic\nssh: { identity: /id }\ntimeZone: UTC", ["ssh.identity", "timeZone"]],
   ["state: /s/porto", "state: /s/porto, backup: { directory: /b }", ["members.porto.backup"]],
+  [
+    "state: /s/porto",
+    "state: /s/porto, hooks: { timeLimit: 5m, diverged: /h }",
+    ["members.porto.hooks.diverged", "members.porto.hooks.timeLimit"],
+  ],
 ])("%s -> %s", (from, to, keys) => {
   expect(changed(BASE.replace(from, to))).toEqual(keys);
 });

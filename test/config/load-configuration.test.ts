@@ -102,6 +102,7 @@ describe("a correct file", () => {
       delayMs: 0,
       integrate: { kind: "continuous" },
       backup: null,
+      hooks: { timeLimitMs: 60_000 },
     });
   });
 

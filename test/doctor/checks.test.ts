@@ -1,5 +1,5 @@
 /** Each check in this process, against real files and directories. */
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -9,6 +9,7 @@ import { loadConfiguration } from "../../src/config/load-configuration.ts";
 import { checkDatabases } from "../../src/doctor/check-databases.ts";
 import { checkDirectories } from "../../src/doctor/check-directories.ts";
 import { checkFreeSpace } from "../../src/doctor/check-free-space.ts";
+import { checkHooks } from "../../src/doctor/check-hooks.ts";
 import { clockDifference } from "../../src/doctor/check-mailboxes.ts";
 import { worstLevel } from "../../src/doctor/check-result.ts";
 import { checkSqlite, checkVersions } from "../../src/doctor/check-versions.ts";
@@ -117,6 +118,31 @@ describe("directories", () => {
     const [state] = checkDirectories({ ...subject, member: { ...subject.member, state: "/proc/self" } });
     expect(state).toMatchObject({ level: "FAIL", hint: expect.any(String) });
   });
+});
+
+test("hooks must be executable files, and should not be everybody's to change", () => {
+  const subject = layout("porto");
+  const file = (name: string, mode: number) => {
+    const path = join(subject.root, name);
+    writeFileSync(path, "#!/bin/sh\n");
+    chmodSync(path, mode);
+    return path;
+  };
+  const hooks = {
+    timeLimitMs: 1000,
+    beforePromote: file("good", 0o755),
+    afterPromote: file("data", 0o644),
+    afterFence: file("open", 0o777),
+    diverged: join(subject.root, "missing"),
+  };
+  const results = checkHooks({ ...subject, member: { ...subject.member, hooks } });
+  expect(results.map(({ check, level, hint }) => [check, level, hint !== null])).toEqual([
+    ["hook beforePromote", "OK", false],
+    ["hook afterPromote", "FAIL", true],
+    ["hook afterFence", "WARN", true],
+    ["hook diverged", "FAIL", true],
+  ]);
+  expect(checkHooks(subject)).toEqual([]);
 });
 
 test("free space is judged by journal.minFree, once for each file system", () => {
