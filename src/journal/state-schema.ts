@@ -109,6 +109,14 @@ const ADDITIONS = `
     inode INTEGER NOT NULL
   ) STRICT;
 
+  CREATE TABLE IF NOT EXISTS hook_runs (
+    event TEXT NOT NULL,
+    role TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    done_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (event, role, epoch)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE IF NOT EXISTS verifications (
     database TEXT PRIMARY KEY,
     at_ms INTEGER NOT NULL,

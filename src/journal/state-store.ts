@@ -19,6 +19,7 @@ import { type DatabaseChange, type DatabaseRow, DatabaseRows } from "./database-
 export type { DatabaseChange, DatabaseRow } from "./database-rows.ts";
 
 import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./event-log.ts";
+import { HookLedger } from "./hook-ledger.ts";
 import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
@@ -50,6 +51,7 @@ export class StateStore implements Disposable {
   readonly path: string;
   readonly identity: Identity;
   readonly catalogue: SegmentCatalogue;
+  readonly hooks: HookLedger;
   readonly integration: IntegrationLedger;
   readonly #database: Database;
   readonly #rows: DatabaseRows;
@@ -64,6 +66,7 @@ export class StateStore implements Disposable {
     this.#database = database;
     this.identity = readIdentity(database);
     this.catalogue = new SegmentCatalogue(database);
+    this.hooks = new HookLedger(database);
     this.integration = new IntegrationLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);

@@ -1,0 +1,30 @@
+/** Which hooks have ended well, so that a command that is repeated does not run them again; see src/hooks/run-hook-once.ts. */
+import type { Database } from "better-sqlite3";
+
+/** What a hook is told once. */
+export interface HookOccasion {
+  readonly event: string;
+  /** The role that the member has from then on. */
+  readonly role: string;
+  readonly epoch: number;
+}
+
+export class HookLedger {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  isDone({ event, role, epoch }: HookOccasion): boolean {
+    const select = this.#database.prepare("SELECT 1 FROM hook_runs WHERE event = ? AND role = ? AND epoch = ?");
+    return select.get(event, role, epoch) !== undefined;
+  }
+
+  /** @param atMs milliseconds since 1970, by this member's clock. Idempotent; durable when it returns. */
+  saveDone({ event, role, epoch }: HookOccasion, atMs: number): void {
+    this.#database
+      .prepare("INSERT OR IGNORE INTO hook_runs (event, role, epoch, done_at_ms) VALUES (?, ?, ?, ?)")
+      .run(event, role, epoch, atMs);
+  }
+}
