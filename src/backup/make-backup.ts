@@ -10,10 +10,11 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, statfsSync } from "
 import { basename, dirname, join } from "node:path";
 import type { MemberConfiguration } from "../config/configuration.ts";
 import { fsyncDirectory, makeDirectory, uniquePartPath, writeFileDurably } from "../durable-files.ts";
-import type { DatabaseRow, RoleRow, StateStore } from "../journal/state-store.ts";
+import type { DatabaseRow, StateStore } from "../journal/state-store.ts";
 import { type Checksum, formatChecksum, formatTxid, type Position } from "../ltx/position.ts";
 import { AppendSession } from "../sqlite/append-session.ts";
 import type { Baseline } from "../sqlite/baseline.ts";
+import type { MemberRole } from "../status/member-status.ts";
 import { type KeepRule, pruneBackups, removeLeftovers } from "./backup-directory.ts";
 import { BackupError, backupFileError } from "./backup-error.ts";
 import { formatBackupName } from "./backup-name.ts";
@@ -26,7 +27,7 @@ import { type CheckKind, type CheckResult, checkWithSqlite, SIDE_FILES } from ".
 export interface BackupRun {
   readonly mirror: string;
   readonly self: MemberConfiguration;
-  readonly role: RoleRow["role"];
+  readonly role: MemberRole;
   /** Opened for reading; the daemon may write to it meanwhile. */
   readonly store: StateStore;
   readonly directory: string;

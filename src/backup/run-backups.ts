@@ -7,6 +7,7 @@ import { configuredPath } from "../config/database-pattern.ts";
 import { AfterimageError } from "../errors.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { programVersion } from "../program-version.ts";
+import { reigns } from "../roles/role-state.ts";
 import { BackupError } from "./backup-error.ts";
 import { type BackupProgress, type BackupRun, type MadeBackup, makeBackup } from "./make-backup.ts";
 import type { CheckKind } from "./sqlite-check.ts";
@@ -49,7 +50,8 @@ export async function runBackups(options: BackupOptions): Promise<BackupReport> 
   const { configuration, self, signal, nowMs = Date.now } = options;
   const statePath = join(self.state, "state.db");
   using store = StateStore.openReadOnly(statePath);
-  const role = store.role()?.role ?? "mirror";
+  const known = store.role();
+  const role = known !== null && reigns(known) ? "operational" : "mirror";
   if (role === "operational" && !options.allowOperational) throw refused(self.name);
   const names = chosenDatabases(store, self, options.databases);
   const { directory, keep, keepForMs, check } = backupConfiguration(self);

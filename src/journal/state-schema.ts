@@ -103,6 +103,16 @@ const TABLES = `
 const ADDITIONS = `
   CREATE INDEX IF NOT EXISTS snapshots ON segments (database, epoch, max_txid) WHERE kind = 'snapshot';
 
+  CREATE TABLE IF NOT EXISTS role_state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    state TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS epochs (
+    epoch INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
+  ) STRICT;
+
   CREATE TABLE IF NOT EXISTS leases (
     follower TEXT PRIMARY KEY,
     sessions TEXT NOT NULL,

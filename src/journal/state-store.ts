@@ -12,6 +12,8 @@ import SqliteDatabase, { type Database } from "better-sqlite3";
 import { fsyncDirectory, makeDirectory } from "../durable-files.ts";
 import { messageOf } from "../errno.ts";
 import { AfterimageError } from "../errors.ts";
+import type { Epoch, EpochHistory } from "../roles/epoch-history.ts";
+import type { RoleState } from "../roles/role-state.ts";
 import type { ChecksumChunkStore } from "../sqlite/page-checksum-table.ts";
 import { ChecksumChunks } from "./checksum-chunks.ts";
 import { type DatabaseChange, type DatabaseRow, DatabaseRows } from "./database-rows.ts";
@@ -22,6 +24,7 @@ import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./e
 import { HookLedger } from "./hook-ledger.ts";
 import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
+import { RoleLedger } from "./role-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
 import type { SegmentRef } from "./segment-name.ts";
 import { type Receipt, type Shipment, ShipmentLedger } from "./shipment-ledger.ts";
@@ -37,11 +40,6 @@ export interface Identity {
   readonly stateId: string;
 }
 
-export interface RoleRow {
-  readonly role: "operational" | "mirror";
-  readonly epoch: number;
-}
-
 /** How long a write waits for another process's; nobody holds the state for longer than one transaction. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** A first snapshot's checksums make the WAL large once; it is cut back afterwards. */
@@ -54,6 +52,7 @@ export class StateStore implements Disposable {
   readonly hooks: HookLedger;
   readonly integration: IntegrationLedger;
   readonly #database: Database;
+  readonly #roles: RoleLedger;
   readonly #rows: DatabaseRows;
   readonly #chunks: ChecksumChunks;
   readonly #ledger: ShipmentLedger;
@@ -68,6 +67,7 @@ export class StateStore implements Disposable {
     this.catalogue = new SegmentCatalogue(database);
     this.hooks = new HookLedger(database);
     this.integration = new IntegrationLedger(database);
+    this.#roles = new RoleLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);
     this.#ledger = new ShipmentLedger(database);
@@ -116,25 +116,30 @@ export class StateStore implements Disposable {
     }
   }
 
-  role(): RoleRow | null {
-    const row = this.#database
-      .prepare<[], { role: RoleRow["role"]; epoch: bigint }>("SELECT role, epoch FROM role")
-      .get();
-    return row === undefined ? null : { role: row.role, epoch: Number(row.epoch) };
+  /** Null before the first start. */
+  role(): RoleState | null {
+    return this.#roles.state();
   }
 
-  /** @throws StateError STATE_EPOCH_BACK: a member that has seen an epoch never returns to an older one. */
-  saveRole(row: RoleRow): void {
+  /**
+   * @param begun the epoch that begins with this state, in the same step.
+   * @throws StateError STATE_EPOCH_BACK: a member that has seen an epoch never returns to an older one.
+   */
+  saveRole(state: RoleState, begun?: Epoch): void {
     this.transaction(() => {
-      const known = this.role();
-      if (known !== null && known.epoch > row.epoch) {
-        throw new StateError("STATE_EPOCH_BACK", `epoch ${row.epoch} is older than ${known.epoch}, which is known`, {
-          path: this.path,
-          hint: "Another member took over meanwhile: run `afterimage whois-operational`, then `afterimage rejoin`.",
-        });
-      }
-      this.#database.prepare("INSERT OR REPLACE INTO role VALUES (1, ?, ?)").run(row.role, row.epoch);
+      if (begun !== undefined) this.#roles.addEpochs([begun]);
+      this.#roles.save(state);
     });
+  }
+
+  /** The epochs that this member knows of. */
+  history(): EpochHistory {
+    return this.#roles.history();
+  }
+
+  /** Adds those that are not known yet; an epoch never changes. */
+  addEpochs(epochs: Iterable<Epoch>): void {
+    this.transaction(() => this.#roles.addEpochs(epochs));
   }
 
   /** Every database that something was ever saved of, sorted. */

@@ -3,6 +3,7 @@ import type { Configuration, MemberConfiguration } from "../config/configuration
 import type { EventLevel } from "../journal/event-log.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { StateStore } from "../journal/state-store.ts";
+import type { EpochHistory } from "../roles/epoch-history.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
 
@@ -15,7 +16,10 @@ export interface MemberContext {
   /** Files of the databases that are served now, by name. */
   readonly databases: ReadonlyMap<string, string>;
   readonly role: MemberRole;
+  /** The epoch that this member reigns in, or follows. */
   readonly epoch: number;
+  /** The epochs that this member knows of. */
+  readonly history: EpochHistory;
   readonly store: StateStore;
   readonly journal: Journal;
   readonly space: JournalSpace;

@@ -1,29 +1,36 @@
 /** What a member should be doing by its configuration and the databases that there are: what it does is made to meet this. */
 import { type Configuration, FOLLOWS_OPERATIONAL, type MemberConfiguration } from "../config/configuration.ts";
+import type { DatabaseDuty } from "./member-roles.ts";
 
 export interface MemberPlan {
   readonly configuration: Configuration;
   readonly self: MemberConfiguration;
   /** Files of the databases that are to be served, by name. */
   readonly databases: ReadonlyMap<string, string>;
-  /** Whom this member follows; null on the operational member. */
+  /** What is done for them. */
+  readonly duty: DatabaseDuty;
+  /** That this member reigns in, or follows. */
+  readonly epoch: number;
+  /** Whom this member follows; null on the operational member, and on one that was. */
   readonly upstream: string | null;
   /** The members that follow this one. */
   readonly followers: readonly string[];
 }
 
-/** The member that `member` follows by the configuration. */
-export function upstreamOf(configuration: Configuration, member: MemberConfiguration): string | null {
-  if (member.name === configuration.operational) return null;
-  return member.follows === FOLLOWS_OPERATIONAL ? configuration.operational : member.follows;
+/** The member that `member` follows while `operational` is the operational one; null when that is itself. */
+export function upstreamOf(operational: string, member: MemberConfiguration): string | null {
+  if (member.name === operational) return null;
+  return member.follows === FOLLOWS_OPERATIONAL ? operational : member.follows;
 }
 
-/** The members whose upstream `name` is. */
-export function followersOf(configuration: Configuration, name: string): string[] {
-  return [...configuration.members.values()]
-    .filter((member) => upstreamOf(configuration, member) === name)
+/** The members whose upstream `name` is while `operational` is the operational member. */
+export function followersOf({ members }: Configuration, operational: string, name: string): string[] {
+  return [...members.values()]
+    .filter((member) => upstreamOf(operational, member) === name)
     .map((member) => member.name);
 }
+
+type ShipperPlan = Pick<MemberPlan, "configuration" | "epoch">;
 
 /** What the connection to a member's mailbox depends on: with another one of it a new connection is needed. */
 export function connectionFingerprint({ members, ssh }: Configuration, name: string): string {
@@ -31,9 +38,10 @@ export function connectionFingerprint({ members, ssh }: Configuration, name: str
   return JSON.stringify([mailbox, hostKey, bandwidth, ssh]);
 }
 
-/** What a follower's shipper depends on. */
-export function shipperFingerprint(configuration: Configuration, name: string): string {
+/** What a follower's shipper depends on: its lease, and how far it has shipped, are of an epoch. */
+export function shipperFingerprint({ configuration, epoch }: ShipperPlan, name: string): string {
   return JSON.stringify([
+    epoch,
     connectionFingerprint(configuration, name),
     configuration.journal.ship,
     configuration.timeZone,

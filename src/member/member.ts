@@ -14,6 +14,7 @@ import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { NO_TXID } from "../ltx/position.ts";
+import { knownEpoch } from "../roles/role-state.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
@@ -30,6 +31,7 @@ import {
   shipperFingerprint,
   upstreamOf,
 } from "./member-plan.ts";
+import { type DatabaseDuty, MemberRoles } from "./member-roles.ts";
 import { MirrorDatabases } from "./mirror-databases.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
@@ -61,11 +63,13 @@ interface Live {
   self: MemberConfiguration;
   databases: ReadonlyMap<string, string>;
   journals: readonly string[];
+  duty: DatabaseDuty;
+  epoch: number;
 }
 
 export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
-  override readonly role: MemberRole;
+  readonly roles: MemberRoles;
   /** Every other member of the mirror set. */
   override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
@@ -76,6 +80,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
+  /** Set when what this member should be doing may be something else now. */
+  readonly planOutdated = new Signal();
   /** Set when databases may have come or gone, so that they are looked for before their time. */
   readonly databasesMoved = new Signal();
   /** Reads the configuration again and applies it; null when no daemon serves this member. */
@@ -113,12 +119,18 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { configuration } = options;
     this.#options = options;
     this.#lock = lock;
-    this.#live = { configuration, self, databases: new Map(), journals: [] };
-    const known = store.role();
-    this.role = known?.role ?? (configuration.operational === self.name ? "operational" : "mirror");
-    const epoch = known?.epoch ?? 1;
-    if (known === null) store.saveRole({ role: this.role, epoch });
-    this.context = this.#makeContext(store, epoch, options);
+    const nowMs = options.nowMs ?? Date.now;
+    this.roles = new MemberRoles({
+      ...{ store, member: self.name, first: configuration.operational, nowMs },
+      event: (...event) => this.#event(...event),
+      changed: () => {
+        this.planOutdated.set();
+        this.statusChanged.set();
+      },
+    });
+    const { duty, epoch } = this.roles;
+    this.#live = { configuration, self, databases: new Map(), journals: [], duty, epoch };
+    this.context = this.#makeContext(store, options);
     this.integration = new IntegrationControl(this.context);
     this.#notes = new DatabaseNotes(this.context);
     this.#found = new OperationalDatabases(this.context);
@@ -132,8 +144,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.watchdog = new Watchdog(this.context, watchedWork(this.context, this), options.nowMs);
   }
 
-  #makeContext(store: StateStore, epoch: number, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
+  #makeContext(store: StateStore, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
     const live = this.#live;
+    const roles = this.roles;
     const directory = join(live.self.state, "journal");
     const space = new JournalSpace({
       directory,
@@ -155,8 +168,15 @@ export class Member extends MemberCommands implements AsyncDisposable {
       get databases() {
         return live.databases;
       },
-      role: this.role,
-      epoch,
+      get role() {
+        return roles.role;
+      },
+      get epoch() {
+        return roles.epoch;
+      },
+      get history() {
+        return roles.history;
+      },
       store,
       journal: new Journal(directory, store.catalogue),
       space,
@@ -175,22 +195,28 @@ export class Member extends MemberCommands implements AsyncDisposable {
     };
   }
 
-  /** Whom this member follows; null on the operational member. */
+  override get role(): MemberRole {
+    return this.roles.role;
+  }
+
+  /** Whom this member follows; null on the operational member, and on one that was. */
   get upstream(): Peer | null {
-    if (this.role === "operational") return null;
-    const { configuration, self } = this.#live;
-    return this.peers.get(upstreamOf(configuration, self) ?? "") ?? null;
+    return this.peers.get(this.#upstreamOf(this.#live.self) ?? "") ?? null;
+  }
+
+  #upstreamOf(self: MemberConfiguration): string | null {
+    return this.roles.duty === "mirror" ? upstreamOf(this.roles.operational, self) : null;
   }
 
   /** What this member should be doing by a configuration, and by the databases that there are now. */
   plan(configuration = this.#live.configuration): MemberPlan {
     const self = selectMember(configuration, this.#live.self.name);
+    const { duty, epoch, operational } = this.roles;
     return {
-      configuration,
-      self,
-      databases: (this.role === "operational" ? this.#found : this.#followed).find(self),
-      upstream: this.role === "operational" ? null : upstreamOf(configuration, self),
-      followers: followersOf(configuration, self.name),
+      ...{ configuration, self, duty, epoch },
+      databases: (duty === "mirror" ? this.#followed : this.#found).find(self),
+      upstream: this.#upstreamOf(self),
+      followers: duty === "none" ? [] : followersOf(configuration, operational, self.name),
     };
   }
 
@@ -218,9 +244,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
   }
 
   async #letGo(plan: MemberPlan): Promise<void> {
-    const { configuration, databases, self } = this.#live;
+    const { configuration, databases, duty } = this.#live;
     for (const [name, path] of databases) {
-      if (plan.databases.get(name) === path) continue;
+      if (plan.databases.get(name) === path && plan.duty === duty) continue;
       await (this.operational.get(name) ?? this.mirrors.get(name))?.retire();
       this.operational.delete(name);
       if (this.mirrors.delete(name)) removeEmptyInbox(this.context, name);
@@ -230,8 +256,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
         await peer.disconnect();
       if (!plan.configuration.members.has(name)) this.peers.delete(name);
     }
-    for (const name of followersOf(configuration, self.name)) {
-      const isSame = shipperFingerprint(configuration, name) === shipperFingerprint(plan.configuration, name);
+    for (const name of [...this.shippers.keys()]) {
+      const isSame = shipperFingerprint(this.#live, name) === shipperFingerprint(plan, name);
       if (!isSame || !plan.followers.includes(name)) this.shippers.delete(name);
     }
   }
@@ -242,12 +268,14 @@ export class Member extends MemberCommands implements AsyncDisposable {
     live.self = plan.self;
     for (const member of plan.configuration.members.values()) this.#knowPeer(member, plan.configuration);
     for (const [name, path] of plan.databases) {
-      if (live.databases.get(name) === path) continue;
+      if (this.operational.has(name) || this.mirrors.has(name) || plan.duty === "none") continue;
       this.#clearJournal(name);
-      if (this.role === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
+      if (plan.duty === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
       else this.mirrors.set(name, new MirrorDuty(this.context, { name, path }, this.integration, this.#options.onStep));
     }
     live.databases = plan.databases;
+    live.duty = plan.duty;
+    live.epoch = plan.epoch;
     live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
     this.context.space.measure();
     for (const name of plan.followers) {
@@ -259,14 +287,20 @@ export class Member extends MemberCommands implements AsyncDisposable {
   #knowPeer(member: MemberConfiguration, { ssh }: Configuration): void {
     if (member.name === this.#live.self.name) return;
     const known = this.peers.get(member.name);
-    if (known === undefined) this.peers.set(member.name, new Peer(member, ssh, this.context.nowMs));
+    if (known === undefined)
+      this.peers.set(member.name, new Peer(member, ssh, this.context.nowMs, (status) => this.#learn(status)));
     else known.configure(member, ssh);
+  }
+
+  /** A document of another mirror set says nothing of this one. */
+  #learn({ mirror, member, history }: MemberStatus): void {
+    if (mirror === this.#live.configuration.mirror) this.roles.learn(member, history);
   }
 
   /** Removes what a crash left. */
   #clearJournal(name: string): void {
-    const { store, journal, epoch, logger } = this.context;
-    const end = store.database(name)?.received?.txid ?? NO_TXID;
+    const { store, journal, logger } = this.context;
+    const { txid: end = NO_TXID, epoch = this.context.epoch } = store.database(name)?.received ?? {};
     journal.markEnd(name);
     const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
     if (strays.length > 0) logger.info({ database: name, strays }, "files of an unfinished step removed");
@@ -306,6 +340,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
   /** This member's own status document. */
   ownStatus(): MemberStatus {
     const duties = new Map<string, DutyFacts>();
+    if (this.roles.duty === "none") {
+      for (const name of this.#live.databases.keys()) duties.set(name, { fenced: true, walBytes: null, wants: null });
+    }
     for (const [name, duty] of this.operational) {
       duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
     }
@@ -318,8 +355,18 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();
     const { role, upstream, watchdog } = this;
-    const { errors } = this.#found;
-    const status = buildStatus(this.context, { role, duties, followers, journal, errors, upstream, watchdog });
+    const { duty, state } = this.roles;
+    const errors = [...this.roles.errors, ...this.#found.errors];
+    const parts = {
+      ...{ role, duty, epoch: knownEpoch(state) },
+      duties,
+      followers,
+      journal,
+      errors,
+      upstream,
+      watchdog,
+    };
+    const status = buildStatus(this.context, parts);
     return this.#running ? status : { ...status, state: "down", reachable: false };
   }
 

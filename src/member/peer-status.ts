@@ -2,7 +2,7 @@
 import { type MemberStatus, STATUS_VERSION } from "../status/member-status.ts";
 import type { Peer } from "./peer.ts";
 
-const READ_TIMEOUT_MS = 3_000;
+export const READ_TIMEOUT_MS = 3_000;
 /** For a command that looks only once, and so cannot see a heartbeat move: how old it may be by this machine's clock. */
 const RECENT_MS = 10_000;
 
@@ -31,11 +31,13 @@ function emptyStatus(peer: Peer): MemberStatus {
     databases: {},
     followers: {},
     errors: [],
+    history: [],
     journal: null,
   };
 }
 
-async function withTimeout(work: Promise<void>, timeoutMs: number): Promise<boolean> {
+/** Whether `work` was done, and in time. */
+export async function withTimeout(work: Promise<void>, timeoutMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), timeoutMs);

@@ -19,16 +19,24 @@ export class Peer {
   #member: MemberConfiguration;
   #ssh: SshConfiguration;
   readonly #nowMs: () => number;
+  readonly #onStatus: (status: MemberStatus) => void;
   #transport: Transport | null = null;
   #status: MemberStatus | null = null;
   #heartbeatMovedAtMs: number | null = null;
   /** The heartbeat seen at the first look proves nothing: the file may be old. */
   #firstHeartbeat: string | null = null;
 
-  constructor(member: MemberConfiguration, ssh: SshConfiguration, nowMs: () => number) {
+  /** @param onStatus told of every status document that was read. */
+  constructor(
+    member: MemberConfiguration,
+    ssh: SshConfiguration,
+    nowMs: () => number,
+    onStatus: (status: MemberStatus) => void = () => {},
+  ) {
     this.#member = member;
     this.#ssh = ssh;
     this.#nowMs = nowMs;
+    this.#onStatus = onStatus;
   }
 
   get member(): MemberConfiguration {
@@ -69,6 +77,7 @@ export class Peer {
     if (this.#firstHeartbeat === null) this.#firstHeartbeat = status.heartbeat;
     else if (status.heartbeat !== this.#status?.heartbeat) this.#heartbeatMovedAtMs = this.#nowMs();
     this.#status = status;
+    this.#onStatus(status);
   }
 
   /** Drops the connection, so that the next use makes a new one. */

@@ -13,21 +13,26 @@ import { publishStatus } from "./jobs/heartbeat.ts";
 import type { Member } from "./member.ts";
 import type { ReloadResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
+import type { MemberPlan } from "./member-plan.ts";
+import { fenceIfDeposed, serveIfClaimed } from "./role-change.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
+import { confirmReign } from "./start-check.ts";
 import { type Unit, UnitSupervisor } from "./unit-supervisor.ts";
 import { ENDPOINT, unitsOf } from "./units.ts";
 
 /** Databases that come and go say so; this is only for the signal that was missed. */
 const LONGEST_WAIT_MS = 60_000;
+/** A database that could not be fenced, or made writable, is tried again. */
+const ROLE_RETRY_MS = 5_000;
 
 /** Serves until `stop` is aborted; everything that was begun is finished or undone when this resolves. */
 export async function serve(member: Member, stop: AbortSignal): Promise<void> {
-  const { self, logger, epoch } = member.context;
+  const { self, logger } = member.context;
   const service = new Service(member, stop);
   const control = await startControlServer(join(self.state, "control.sock"), member);
   member.running = true;
-  logger.info({ member: self.name, role: member.role, epoch }, "serving");
+  logger.info({ member: self.name, role: member.role, epoch: member.roles.epoch }, "serving");
   try {
     await service.run();
   } finally {
@@ -45,9 +50,10 @@ class Service {
   readonly #supervisor: UnitSupervisor;
   /** A plan is made and carried out before the next one is made. */
   readonly #serial = new Serial();
-  readonly #databasesFound = new Signal();
   readonly #listening = new Signal();
   #atStart = true;
+  /** Whether the databases are what the role demands. */
+  #isRoleDone = true;
 
   constructor(member: Member, stop: AbortSignal) {
     this.#member = member;
@@ -62,7 +68,7 @@ class Service {
     try {
       while (!until.aborted) {
         await this.#serial.run(() => this.#carryOut()).catch((error: unknown) => this.#fail(error));
-        await this.#databasesFound.wait(LONGEST_WAIT_MS, until);
+        await this.#member.planOutdated.wait(this.#isRoleDone ? LONGEST_WAIT_MS : ROLE_RETRY_MS, until);
       }
     } finally {
       this.#member.reloader = null;
@@ -79,16 +85,28 @@ class Service {
   /** Makes units and duties those of the configuration and of the databases that there are now. */
   async #carryOut(configuration?: Configuration): Promise<void> {
     const member = this.#member;
+    if (this.#atStart) {
+      await this.#listenFirst(this.#unitsOf(member.plan(configuration)));
+      await confirmReign(member);
+    }
+    const isFenced = await fenceIfDeposed(member);
     const plan = member.plan(configuration);
-    const atStart = this.#atStart;
+    const units = this.#unitsOf(plan);
     this.#atStart = false;
-    const units = unitsOf(member, plan, {
-      atStart,
-      onDatabases: () => this.#databasesFound.set(),
+    let isServed = true;
+    await this.#supervisor.reconcile(units, async () => {
+      await member.take(plan);
+      isServed = await serveIfClaimed(member);
+    });
+    this.#isRoleDone = isFenced && isServed;
+  }
+
+  #unitsOf(plan: MemberPlan): Map<string, Unit> {
+    return unitsOf(this.#member, plan, {
+      atStart: this.#atStart,
+      onDatabases: () => this.#member.planOutdated.set(),
       onListening: () => this.#listening.set(),
     });
-    if (atStart) await this.#listenFirst(units);
-    await this.#supervisor.reconcile(units, () => member.take(plan));
   }
 
   /** Nobody is to be told that this member serves before it can be reached. */

@@ -2,6 +2,7 @@
 import type { DatabaseRow } from "../journal/state-store.ts";
 import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
+import { encodeEpoch } from "../roles/role-documents.ts";
 import {
   type CatchUpProgress,
   type DatabaseStatus,
@@ -17,6 +18,7 @@ import {
 } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
+import type { DatabaseDuty } from "./member-roles.ts";
 import type { Peer } from "./peer.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -37,6 +39,9 @@ export interface DutyFacts {
 
 export interface StatusParts {
   readonly role: MemberRole;
+  /** The newest that this member knows of. */
+  readonly epoch: number;
+  readonly duty: DatabaseDuty;
   readonly duties: ReadonlyMap<string, DutyFacts>;
   readonly followers: ReadonlyMap<string, FollowerStatus>;
   readonly journal: JournalStatus;
@@ -61,12 +66,13 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     type: context.self.type,
     state: memberState(parts, Object.values(databases)),
     follows: parts.upstream?.member.name ?? null,
-    epoch: context.epoch,
+    epoch: parts.epoch,
     heartbeat: new Date(context.nowMs()).toISOString(),
     reachable: true,
     databases,
     followers: Object.fromEntries([...parts.followers].map((follower) => withStall(follower, parts.watchdog))),
     errors: [...parts.errors],
+    history: context.history.epochs.map(encodeEpoch),
     journal: parts.journal,
   };
 }
@@ -143,6 +149,7 @@ function lag(end: PositionView | null, integrated: PositionView | null) {
 }
 
 function memberState(parts: StatusParts, databases: readonly DatabaseStatus[]): MemberState {
+  if (parts.duty === "none") return "fenced";
   if (parts.role === "operational") {
     return databases.length > 0 && databases.every((database) => database.fenced) ? "fenced" : "operational";
   }

@@ -9,6 +9,7 @@ import { runRotateJob } from "./jobs/rotate.ts";
 import { runShipJob } from "./jobs/ship.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
 import { runVerifyJob } from "./jobs/verify.ts";
+import { runWatchJob } from "./jobs/watch.ts";
 import { type ServeOptions, serveMailbox } from "./mailbox-endpoint.ts";
 import type { Member } from "./member.ts";
 import { connectionFingerprint, type MemberPlan, shipperFingerprint } from "./member-plan.ts";
@@ -36,43 +37,57 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
-    ["backup", unit([backup, timeZone], (stop) => runBackupJob(member, stop))],
+    ["backup", unit([backup, timeZone, plan.duty], (stop) => runBackupJob(member, stop))],
   ];
   if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);
   if (databasePatterns.length > 0)
-    units.push(["databases", unit([databasePatterns], (stop) => runDatabasesJob(member, options.onDatabases, stop))]);
+    units.push([
+      "databases",
+      unit([databasePatterns, plan.duty], (stop) => runDatabasesJob(member, options.onDatabases, stop)),
+    ]);
   return units;
 }
 
-function peerUnits(member: Member, { configuration, followers, upstream }: MemberPlan): [string, Unit][] {
+function peerUnits(member: Member, plan: MemberPlan): [string, Unit][] {
+  const { configuration, followers, upstream } = plan;
   const shipping = followers.map((name): [string, Unit] => [
     `ship:${name}`,
-    unit([shipperFingerprint(configuration, name)], (stop) =>
+    unit([shipperFingerprint(plan, name)], (stop) =>
       whenThere(member.shippers.get(name), (shipper) => runShipJob(member.context, shipper, stop)),
     ),
   ]);
-  if (upstream === null) return shipping;
+  const others = [...configuration.members.keys()].filter(
+    (name) => name !== plan.self.name && name !== upstream && !followers.includes(name),
+  );
+  const watching = others.map((name): [string, Unit] => [
+    `watch:${name}`,
+    unit([connectionFingerprint(configuration, name)], (stop) =>
+      whenThere(member.peers.get(name), (peer) => runWatchJob(peer, stop)),
+    ),
+  ]);
+  if (upstream === null) return [...shipping, ...watching];
   const observing = unit([connectionFingerprint(configuration, upstream)], (stop) =>
     whenThere(member.peers.get(upstream), (peer) => runObserveJob(member, peer, stop)),
   );
-  return [...shipping, [`observe:${upstream}`, observing]];
+  return [...shipping, ...watching, [`observe:${upstream}`, observing]];
 }
 
-function databaseUnits(member: Member, { configuration, databases }: MemberPlan): [string, Unit][] {
+function databaseUnits(member: Member, { configuration, databases, duty }: MemberPlan): [string, Unit][] {
+  if (duty === "none") return [];
   const { context } = member;
   const { rotate, minIntervalMs } = configuration.journal;
   const rotation = [rotate, minIntervalMs, configuration.timeZone];
   return [...databases].map(([name, path]) =>
-    member.role === "operational"
+    duty === "operational"
       ? [
           `rotate:${name}`,
           unit([path, ...rotation], (stop) =>
-            whenThere(member.operational.get(name), (duty) => runRotateJob(context, duty, stop)),
+            whenThere(member.operational.get(name), (each) => runRotateJob(context, each, stop)),
           ),
         ]
       : [
           `integrate:${name}`,
-          unit([path], (stop) => whenThere(member.mirrors.get(name), (duty) => runIntegrateJob(member, duty, stop))),
+          unit([path], (stop) => whenThere(member.mirrors.get(name), (each) => runIntegrateJob(member, each, stop))),
         ],
   );
 }

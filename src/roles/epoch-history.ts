@@ -2,10 +2,11 @@
  * The history of epochs: who reigned, from which positions on, and why. PostgreSQL keeps the same in its timeline history
  * files; as there, a position of a former epoch is part of the history only up to where the next one began.
  */
-import { formatPosition, type Position } from "../ltx/position.ts";
+import { formatPosition, NO_TXID, type Position, type Txid } from "../ltx/position.ts";
 import { RolesError } from "./roles-error.ts";
 
-export type EpochReason = "initial" | "switchover" | "promotion";
+export const EPOCH_REASONS = ["initial", "switchover", "promotion"] as const;
+export type EpochReason = (typeof EPOCH_REASONS)[number];
 
 export interface Epoch {
   readonly epoch: number;
@@ -91,6 +92,41 @@ export class EpochHistory {
     }
     return { kind: "foreign" };
   }
+
+  /** The same state, named in the newest epoch that begins exactly there; the position itself when none does. */
+  forward(database: string, position: Position): Position {
+    let at = position;
+    for (const reign of this.#line(database)) {
+      const start = reign.starts[database];
+      if (start !== undefined && samePosition(start, at)) at = { ...at, epoch: reign.epoch };
+    }
+    return at;
+  }
+
+  /**
+   * In which epoch the transaction after `txid` is, on the line of reigns that leads to the newest epoch; null when nothing
+   * is known of any epoch.
+   */
+  epochAfter(database: string, txid: Txid): number | null {
+    const reigns = this.#line(database);
+    const next = reigns.findIndex(({ starts }) => (starts[database]?.txid ?? NO_TXID) > txid);
+    return reigns.at(next < 0 ? -1 : Math.max(0, next - 1))?.epoch ?? null;
+  }
+
+  /** The reigns that lead to the newest epoch, oldest first. */
+  #line(database: string): Epoch[] {
+    const line: Epoch[] = [];
+    for (let reign = this.current; reign !== null; ) {
+      line.unshift(reign);
+      const start: Position | undefined = reign.starts[database];
+      reign = start === undefined ? null : (this.epochs.find(({ epoch }) => epoch === start.epoch) ?? null);
+    }
+    return line;
+  }
+}
+
+function samePosition(a: Position, b: Position): boolean {
+  return a.epoch === b.epoch && a.txid === b.txid && a.checksum === b.checksum;
 }
 
 function standingBefore(end: Position, { txid, checksum }: Position): Standing {

@@ -65,6 +65,11 @@ export function isFencedIn(state: RoleState): boolean | null {
   return state.role !== "operational";
 }
 
+/** Whether a member in this state is the operational one as far as it knows, also while its databases are fenced. */
+export function reigns({ role }: RoleState): boolean {
+  return role === "operational" || role === "offering" || role === "claimed";
+}
+
 /** The newest epoch that a member in this state knows of. */
 export function knownEpoch(state: RoleState): number {
   return state.role === "deposed" ? state.by : state.epoch;

@@ -146,7 +146,7 @@ export class JournalEnd {
 
 /** Catalogued segments that may lead from what is integrated to what is received, oldest first. */
 function waiting(store: StateStore, database: string, integrated: Position | null): SegmentRow[] {
-  const epoch = store.role()?.epoch ?? 1;
+  const epoch = integrated?.epoch ?? store.role()?.epoch ?? 1;
   const from = integrated === null ? store.latestSnapshot(database, epoch)?.maxTxid : ((integrated.txid + 1n) as Txid);
   return store.segments(database, { epoch, fromTxid: from ?? NO_TXID });
 }

@@ -10,8 +10,9 @@ import type { Configuration, MemberConfiguration } from "../config/configuration
 import { configuredPath } from "../config/database-pattern.ts";
 import { AfterimageError } from "../errors.ts";
 import { parseEpoch } from "../journal/segment-name.ts";
-import { type Identity, type RoleRow, StateStore } from "../journal/state-store.ts";
+import { type Identity, StateStore } from "../journal/state-store.ts";
 import type { Position } from "../ltx/position.ts";
+import type { RoleState } from "../roles/role-state.ts";
 import type { WalPosition } from "../sqlite/wal-format.ts";
 import { copyWithRoom, type LostFiles } from "./lost-files.ts";
 import { SalvageError } from "./salvage-error.ts";
@@ -26,7 +27,7 @@ export interface LostRow {
 
 export interface LostState {
   readonly identity: Identity;
-  readonly role: RoleRow | null;
+  readonly role: RoleState | null;
   readonly rows: ReadonlyMap<string, LostRow>;
 }
 

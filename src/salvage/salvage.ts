@@ -19,6 +19,7 @@ import { formatNodeId } from "../ltx/node-id.ts";
 import { formatPosition, type Position } from "../ltx/position.ts";
 import type { MemberControl } from "../member/member-control.ts";
 import { MemberError } from "../member/member-error.ts";
+import { knownEpoch, reigns } from "../roles/role-state.ts";
 import { deliver } from "./delivery.ts";
 import type { LostFiles } from "./lost-files.ts";
 import { findLostMachine, type LostMachine } from "./lost-machine.ts";
@@ -163,7 +164,7 @@ class Salvage {
   #epoch(): number {
     using store = this.#store();
     const role = store.role();
-    if (role?.role !== "operational") return role?.epoch ?? 1;
+    if (role === null || !reigns(role)) return role === null ? 1 : knownEpoch(role);
     throw new MemberError("NOT_A_MIRROR", `${this.#options.self.name} is operational: it has nothing to salvage`, {
       hint: "Run the command on a mirror that should get what the lost member had.",
     });

@@ -4,6 +4,7 @@
  * Version 1. Times are ISO 8601 in UTC; TXIDs and checksums are 16 hexadecimal digits, as in segment names.
  */
 import { z } from "zod";
+import { epochDocumentSchema } from "../roles/role-documents.ts";
 
 export const STATUS_VERSION = 1;
 
@@ -143,6 +144,8 @@ export const memberStatusSchema = z.object({
   followers: z.record(z.string(), followerSchema),
   /** What is wrong with the member as a whole. */
   errors: z.array(errorSchema).default([]),
+  /** The epochs that the member knows of, oldest first: who reigned, and from which positions on. */
+  history: z.array(epochDocumentSchema).default([]),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
 });

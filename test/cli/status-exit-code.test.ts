@@ -51,6 +51,7 @@ function member(name: string, more: Partial<MemberStatus> = {}): MemberStatus {
     databases: { patients: database() },
     followers: {},
     errors: [],
+    history: [],
     journal: null,
     ...more,
   };

@@ -43,6 +43,7 @@ function member(name: string, follows: string | null, more: Partial<MemberStatus
     databases: { shop: database("a") },
     followers: {},
     errors: [],
+    history: [],
     journal: null,
     ...more,
   };

@@ -1,0 +1,184 @@
+/**
+ * Which role this member has, and what it knows of the epochs: from its own state, and from what the other members' status
+ * documents say.
+ *
+ * Guarantee: a state is durable before anybody acts upon it. Who acts is the service, see role-change.ts.
+ */
+import type { EventLevel } from "../journal/event-log.ts";
+import type { StateStore } from "../journal/state-store.ts";
+import { type Epoch, EpochHistory } from "../roles/epoch-history.ts";
+import { decodeEpoch, type EpochDocument } from "../roles/role-documents.ts";
+import { type Refusal, type RoleEvent, type RoleState, reigns, transition } from "../roles/role-state.ts";
+import { RolesError } from "../roles/roles-error.ts";
+import type { ErrorView, MemberRole } from "../status/member-status.ts";
+import { errorView } from "./error-view.ts";
+
+interface RolesOptions {
+  readonly store: StateStore;
+  readonly member: string;
+  /** The operational member of epoch 1, by the configuration. */
+  readonly first: string;
+  nowMs(): number;
+  event(level: EventLevel, code: string, database: null, message: string, data?: Record<string, unknown>): void;
+  /** Called when the role, or who reigns, is another one now. */
+  changed(): void;
+}
+
+/** What a member does for its databases; `none`: nothing, they are fenced and nobody captures them. */
+export type DatabaseDuty = MemberRole | "none";
+
+export class MemberRoles {
+  readonly #options: RolesOptions;
+  #state: RoleState;
+  #history: EpochHistory;
+  #split: ErrorView | null = null;
+  #isolated: ErrorView | null = null;
+  #deposedAtMs: number;
+
+  constructor(options: RolesOptions) {
+    this.#options = options;
+    const { store, member, first, nowMs } = options;
+    const known = store.role();
+    const role = member === first ? "operational" : "mirror";
+    this.#state = known ?? { role, epoch: 1 };
+    this.#history = store.history();
+    this.#deposedAtMs = nowMs();
+    const isUntold = reigns(this.#state) && this.#history.current === null;
+    if (known === null || isUntold) this.#save(this.#state, isUntold ? this.#initial() : undefined);
+  }
+
+  get state(): RoleState {
+    return this.#state;
+  }
+
+  get history(): EpochHistory {
+    return this.#history;
+  }
+
+  /** The epoch that this member reigns in, or follows. */
+  get epoch(): number {
+    return this.#state.epoch;
+  }
+
+  get role(): MemberRole {
+    return reigns(this.#state) ? "operational" : "mirror";
+  }
+
+  get duty(): DatabaseDuty {
+    return this.#state.role === "deposed" || this.#isolated !== null ? "none" : this.role;
+  }
+
+  /** The member that reigns in the newest epoch. */
+  get operational(): string {
+    return this.#history.current?.member ?? this.#options.first;
+  }
+
+  /** What is wrong with roles and epochs. */
+  get errors(): ErrorView[] {
+    return [this.#deposed(), this.#isolated, this.#split].filter((error) => error !== null);
+  }
+
+  /** Takes in what another member knows of the epochs. */
+  learn(from: string, told: readonly EpochDocument[]): void {
+    let merged: EpochHistory;
+    try {
+      merged = this.#history.merge(new EpochHistory(told.map(decodeEpoch)));
+    } catch (error) {
+      if (!(error instanceof RolesError)) throw error;
+      this.#reportSplit(from, error);
+      return;
+    }
+    if (merged !== this.#history) this.#take(merged);
+  }
+
+  /** Carries out a change of role. @returns why it is refused; null when it is done. */
+  apply(event: RoleEvent, begun?: Epoch): Refusal | null {
+    const result = transition(this.#state, event);
+    if ("refused" in result) return result.refused;
+    this.#save(result.next, begun);
+    return null;
+  }
+
+  /** Whether nobody answered, and this member must not serve before somebody has. */
+  set isolation(error: ErrorView | null) {
+    if (error?.code === this.#isolated?.code) return;
+    this.#isolated = error;
+    this.#options.changed();
+  }
+
+  #take(merged: EpochHistory): void {
+    const { store, event, changed } = this.#options;
+    const before = this.#state;
+    const { current } = merged;
+    const result =
+      current === null ? null : transition(before, { type: "learned", epoch: current.epoch, member: current.member });
+    const next = result !== null && "next" in result ? result.next : before;
+    store.transaction(() => {
+      store.addEpochs(merged.epochs);
+      store.saveRole(next);
+      goForward(store, merged);
+    });
+    this.#history = merged;
+    this.#state = next;
+    if (current !== null) {
+      const { epoch, member, reason } = current;
+      event("info", "EPOCH_LEARNED", null, `${member} is operational in epoch ${epoch}`, { epoch, member, reason });
+    }
+    if (next.role === "deposed" && before.role !== "deposed") {
+      this.#deposedAtMs = this.#options.nowMs();
+      const view = this.#deposed();
+      if (view !== null) event("error", view.code, null, view.message, { epoch: next.epoch, by: next.by });
+    }
+    changed();
+  }
+
+  #save(next: RoleState, begun: Epoch | undefined): void {
+    const { store, changed } = this.#options;
+    const history = begun === undefined ? this.#history : this.#history.merge(new EpochHistory([begun]));
+    const isNew = next !== this.#state || history !== this.#history;
+    store.transaction(() => {
+      store.saveRole(next, begun);
+      goForward(store, history);
+    });
+    this.#state = next;
+    this.#history = history;
+    if (isNew) changed();
+  }
+
+  #initial(): Epoch {
+    const { member, nowMs } = this.#options;
+    const startedAt = new Date(nowMs()).toISOString();
+    return { epoch: this.#state.epoch, member, reason: "initial", startedAt, starts: {} };
+  }
+
+  #reportSplit(from: string, error: RolesError): void {
+    if (this.#split !== null) return;
+    this.#split = errorView(error, this.#options.nowMs());
+    this.#options.event("error", error.code, null, error.message, { from });
+    this.#options.changed();
+  }
+
+  #deposed(): ErrorView | null {
+    if (this.#state.role !== "deposed") return null;
+    const { epoch, by } = this.#state;
+    return {
+      code: "DEPOSED",
+      message: `${this.operational} is operational since epoch ${by}; this member was in epoch ${epoch}, and its databases are fenced`,
+      hint: "Run `afterimage rejoin` on this member: what only it has is kept, and its copies follow the operational member.",
+      since: new Date(this.#deposedAtMs).toISOString(),
+    };
+  }
+}
+
+/** Positions at which a later epoch begins are of that epoch from now on: what comes next is. */
+function goForward(store: StateStore, history: EpochHistory): void {
+  for (const name of store.databaseNames()) {
+    const { received = null, integrated = null } = store.database(name) ?? {};
+    const next = {
+      received: received === null ? null : history.forward(name, received),
+      integrated: integrated === null ? null : history.forward(name, integrated),
+    };
+    if (next.received?.epoch === received?.epoch && next.integrated?.epoch === integrated?.epoch) continue;
+    store.saveDatabase(name, next);
+  }
+}
