@@ -121,3 +121,36 @@ test("a mirror that is stopped ends after the batch that has begun", async () =>
   expect(integrated?.txid).toBe(files[0]?.name.slice(17, 33));
   expect(received?.txid).toBe(files[3]?.name.slice(17, 33));
 });
+
+test("a schedule lets in its first snapshot, then what has come by its time, and is no stall", async () => {
+  const files = (await makeJournals()).filter(({ database }) => database === "patients");
+  const root = temporaryDirectory();
+  let nowMs = Date.parse("2026-03-01T12:00:00Z");
+  const keys = { type: "reporting", integrate: "0 6 1 1 *" };
+  const open = () => openSetMember(root, "porto", WITHOUT_LAB, { nowMs: () => nowMs, keys });
+  const last = (index: number) => files[index]?.name.slice(17, 33);
+  let lastMs = 0;
+  {
+    await using porto = await open();
+    for (const file of files.slice(0, 2)) deliverTo(root, "porto", file);
+    await porto.mirrors.get("patients")?.poll(null);
+    const { patients } = porto.ownStatus().databases;
+    expect(patients).toMatchObject({ integrated: { txid: last(0) }, received: { txid: last(1) }, paused: false });
+    expect(patients?.hold).toMatchObject({
+      by: "window",
+      message: expect.stringMatching(/^window: next at .*-01-01T/),
+    });
+    expect(porto.mirrors.get("patients")?.isIntegrationDue).toBe(false);
+    lastMs = nowMs;
+    nowMs += 1;
+    for (const file of files.slice(2, 3)) deliverTo(root, "porto", file);
+    await porto.mirrors.get("patients")?.poll(null);
+    const window = porto.context.store.integration.window();
+    if (window !== null) porto.context.store.integration.saveWindow({ ...window, lastMs });
+  }
+  await using porto = await open();
+  await porto.mirrors.get("patients")?.poll(null);
+  expect(porto.ownStatus().databases.patients).toMatchObject({ integrated: { txid: last(1) }, hold: { by: "window" } });
+  await porto.integrate(undefined, { now: true });
+  expect(lag(porto)).toEqual({ patients: 0 });
+});
