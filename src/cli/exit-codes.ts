@@ -57,7 +57,10 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   URL_INVALID: EXIT.usage,
   SALVAGE_NOTHING_FOUND: EXIT.usage,
 
+  NOT_CONFIRMED: EXIT.refused,
   FILE_EXISTS: EXIT.refused,
+  COPY_EXISTS: EXIT.refused,
+  RESYNC_RUNNING: EXIT.busy,
   DATABASE_EXISTS: EXIT.refused,
   DATABASE_NOT_WAL: EXIT.refused,
   NOT_OPERATIONAL: EXIT.refused,
@@ -90,6 +93,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   BACKUP_WHILE_INTEGRATING: EXIT.busy,
   INTEGRATION_WHILE_BACKUP: EXIT.busy,
 
+  DIVERGED: EXIT.outOfSync,
   MIRROR_INCONSISTENT: EXIT.outOfSync,
   INTEGRATION_CHECKSUM: EXIT.outOfSync,
   NO_SNAPSHOT: EXIT.outOfSync,

@@ -15,6 +15,7 @@ import { registerIntegrate } from "./integrate.ts";
 import { registerPause } from "./pause.ts";
 import { printError } from "./print-error.ts";
 import { registerPurge } from "./purge.ts";
+import { registerRebuild } from "./rebuild.ts";
 import type { Execute, Register } from "./register.ts";
 import { registerReload } from "./reload.ts";
 import { registerRestore } from "./restore.ts";
@@ -51,6 +52,7 @@ const COMMANDS: readonly Register[] = [
   registerPurge,
   registerBackup,
   registerRestore,
+  registerRebuild,
   registerSalvage,
   registerFence,
   registerUnfence,

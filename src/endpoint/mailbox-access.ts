@@ -1,7 +1,7 @@
 /**
  * What another member may touch in a mailbox, by name alone.
  *
- * Readable: `status.json`, and everything below `inbox`. Writable: only below `inbox`, and a file is written only under a
+ * Readable: `status.json`, and everything below `resync` and `inbox`. Writable: only below `inbox`, and a file is written only under a
  * temporary name and then linked or renamed, so that nobody can put half a file where the integrator looks. All else is as if it did
  * not exist.
  */
@@ -9,6 +9,8 @@ import { posix } from "node:path";
 import { isPartName } from "../durable-files.ts";
 
 export const INBOX = "inbox";
+/** Page checksums that this member asks its upstream to compare. */
+const RESYNC = "resync";
 const STATUS_FILE = "status.json";
 
 const MAX_DEPTH = 16;
@@ -39,7 +41,7 @@ function isUsable(part: string): boolean {
 /** Whether it may be looked at, listed and read. */
 export function mayRead(name: MailboxName): boolean {
   const [first] = name;
-  return first === undefined || first === INBOX || (first === STATUS_FILE && name.length === 1);
+  return first === undefined || first === INBOX || first === RESYNC || (first === STATUS_FILE && name.length === 1);
 }
 
 /** Whether a directory of this name may be made. */

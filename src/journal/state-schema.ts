@@ -146,6 +146,13 @@ const ADDITIONS = `
     last_ms INTEGER,
     next_ms INTEGER NOT NULL
   ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS resyncs (
+    database TEXT PRIMARY KEY,
+    method TEXT NOT NULL CHECK (method IN ('resync', 'snapshot')),
+    reason TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
 `;
 
 /**

@@ -24,6 +24,7 @@ import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./e
 import { HookLedger } from "./hook-ledger.ts";
 import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
+import { ResyncLedger } from "./resync-ledger.ts";
 import { RoleLedger } from "./role-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
 import type { SegmentRef } from "./segment-name.ts";
@@ -51,6 +52,7 @@ export class StateStore implements Disposable {
   readonly catalogue: SegmentCatalogue;
   readonly hooks: HookLedger;
   readonly integration: IntegrationLedger;
+  readonly resyncs: ResyncLedger;
   readonly #database: Database;
   readonly #roles: RoleLedger;
   readonly #rows: DatabaseRows;
@@ -67,6 +69,7 @@ export class StateStore implements Disposable {
     this.catalogue = new SegmentCatalogue(database);
     this.hooks = new HookLedger(database);
     this.integration = new IntegrationLedger(database);
+    this.resyncs = new ResyncLedger(database);
     this.#roles = new RoleLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);

@@ -25,6 +25,8 @@ export interface Arrival {
   readonly maxTxid: Txid;
 }
 
+type Named = Pick<Arrival, "name">;
+
 /** What must be known to tell whether a file is meant for here. */
 type Recipient = Pick<MemberContext, "configuration" | "epoch">;
 
@@ -56,12 +58,61 @@ export async function checkArrival(
   return await verifySegmentInSlices(source);
 }
 
+/** What a mirror has asked its upstream for: the pages in which its copy differs. */
+export interface AwaitedDifference {
+  /** Database checksum of the copy; null when all pages were asked for. */
+  readonly checksum: Checksum | null;
+  /** Readers have seen the copy at this transaction. */
+  readonly atLeast: Txid;
+  /** Bytes; null when the copy may get another. */
+  readonly pageSize: number | null;
+}
+
+/**
+ * As {@link checkArrival}, for the answer to a request for a difference: it leads from the copy as it is to its last
+ * transaction, wherever the journal ends.
+ */
+export async function checkDifference(
+  context: Recipient,
+  database: string,
+  arrival: Omit<Arrival, "minTxid">,
+  awaited: AwaitedDifference,
+): Promise<SegmentSummary> {
+  using source = new FileSource(arrival.path);
+  const header = readHeader(source);
+  const { name, maxTxid } = arrival;
+  if (header.maxTxid !== maxTxid) {
+    throw new MemberError("SEGMENT_NAME", `${name} ends at ${formatTxid(header.maxTxid)}`);
+  }
+  checkSize(arrival, header, source.size);
+  const { pageSize, checksum, atLeast } = awaited;
+  checkMaker(context, database, arrival, header, { position: null, pageSize });
+  checkPageSize(arrival, header, { position: null, pageSize });
+  if (maxTxid < atLeast) {
+    throw new MemberError("SEGMENT_CHAIN", `${name} ends before ${formatTxid(atLeast)}, which readers have seen`);
+  }
+  if (!tracksChecksums(header) || header.nodeId === NO_NODE_ID) {
+    throw new MemberError("SEGMENT_CHAIN", `${name} does not say who made it, or which state it leads to`);
+  }
+  if (!isSnapshot(header) && header.preApplyChecksum !== checksum) {
+    const found = formatChecksum(header.preApplyChecksum);
+    const message = `${name} is for a copy with checksum ${found}, this one has ${formatChecksum(checksum ?? NO_CHECKSUM)}`;
+    throw new MemberError("SEGMENT_CHAIN", message);
+  }
+  return await verifySegmentInSlices(source);
+}
+
 /**
  * What ends where the journal has been is dropped unread, once this agrees. A file that leads to another state there is not
  * the journal's, but somebody's transactions that are nowhere else here.
  * @throws MemberError SEGMENT_SENDER, SEGMENT_EPOCH, SEGMENT_CHAIN: it must not be dropped.
  */
-export function checkDuplicate(context: MemberContext, database: string, arrival: Arrival, end: JournalEnd): void {
+export function checkDuplicate(
+  context: Recipient & Pick<MemberContext, "store">,
+  database: string,
+  arrival: Arrival,
+  end: JournalEnd,
+): void {
   const found = readEnds(arrival.path);
   if (found === null) return;
   checkMaker(context, database, arrival, found.header, end);
@@ -97,7 +148,7 @@ function checkName({ name, minTxid, maxTxid }: Arrival, header: SegmentHeader): 
   throw new MemberError("SEGMENT_NAME", `${name} holds ${formatTxid(header.minTxid)}-${formatTxid(header.maxTxid)}`);
 }
 
-function checkSize({ name }: Arrival, header: SegmentHeader, bytes: number): void {
+function checkSize({ name }: Named, header: SegmentHeader, bytes: number): void {
   const largest = largestSegment(header);
   if (bytes <= largest) return;
   throw new MemberError(
@@ -110,7 +161,7 @@ function checkSize({ name }: Arrival, header: SegmentHeader, bytes: number): voi
 function checkMaker(
   context: Recipient,
   database: string,
-  { name }: Arrival,
+  { name }: Named,
   { nodeId }: SegmentHeader,
   end: JournalEnd,
 ): void {
@@ -153,7 +204,7 @@ function foreign({ configuration }: Recipient, database: string, name: string, f
   );
 }
 
-function checkPageSize({ name }: Arrival, { pageSize }: SegmentHeader, end: JournalEnd): void {
+function checkPageSize({ name }: Named, { pageSize }: SegmentHeader, end: JournalEnd): void {
   if (end.pageSize === null || end.pageSize === pageSize) return;
   throw new MemberError("SEGMENT_PAGE_SIZE", `${name} has pages of ${pageSize} bytes, the mirror ${end.pageSize}`);
 }

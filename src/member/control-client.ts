@@ -11,7 +11,9 @@ import type {
   IntegrateOptions,
   MemberControl,
   PurgeOptions,
+  RebuildOptions,
   ResumeOptions,
+  SeedOptions,
   SegmentFilter,
   ShipOptions,
   SyncOptions,
@@ -98,6 +100,14 @@ class ControlClient implements MemberControl {
 
   ship(options: ShipOptions) {
     return this.#call("ship", options, controlSchemas.results.ship);
+  }
+
+  rebuild(options: RebuildOptions) {
+    return this.#call("rebuild", options, controlSchemas.results.rebuild);
+  }
+
+  seed(options: SeedOptions) {
+    return this.#call("seed", options, controlSchemas.results.seed);
   }
 
   sync(options: SyncOptions) {

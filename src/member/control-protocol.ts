@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { holdSchema, memberStatusSchema } from "../status/member-status.ts";
-import type { MemberControl } from "./member-control.ts";
+import { type MemberControl, REBUILD_METHODS } from "./member-control.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;
@@ -18,6 +18,8 @@ const orderResult = z.object({
   position: z.string().nullable(),
 });
 const fenceResult = z.object({ database: z.string(), fenced: z.boolean(), changed: z.boolean() });
+
+const rebuildMethod = z.enum(REBUILD_METHODS);
 
 const requests = {
   status: z.strictObject({}),
@@ -33,6 +35,12 @@ const requests = {
   purge: z.strictObject({ dryRun: z.boolean().optional() }),
   snapshot: databases,
   ship: z.strictObject({ members: z.array(z.string()).optional() }),
+  rebuild: z.strictObject({
+    databases: z.array(z.string()).optional(),
+    method: rebuildMethod.optional(),
+    dryRun: z.boolean().optional(),
+  }),
+  seed: z.strictObject({ database: z.string(), file: z.string(), replace: z.boolean() }),
   sync: z.strictObject({ members: z.array(z.string()).optional(), timeoutMs: z.int().min(0).optional() }),
 };
 
@@ -89,6 +97,16 @@ const results = {
       error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
     }),
   ),
+  rebuild: z.array(
+    z.object({
+      database: z.string(),
+      method: rebuildMethod,
+      bytes: z.object({ replay: z.int().nullable(), resync: z.int().nullable(), snapshot: z.int().nullable() }),
+      pages: z.int(),
+      error: z.string().nullable(),
+    }),
+  ),
+  seed: z.object({ database: z.string(), path: z.string() }),
   sync: z.array(z.object({ member: z.string(), database: z.string(), integrated: z.string().nullable() })),
 } satisfies { [M in keyof MemberControl]: z.ZodType<Awaited<ReturnType<MemberControl[M]>>> };
 

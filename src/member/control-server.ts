@@ -66,6 +66,14 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "purge", requests.purge, ({ dryRun = false }) => control.purge({ dryRun }));
   post(app, "snapshot", requests.snapshot, ({ databases }) => control.snapshot(databases));
   post(app, "ship", requests.ship, ({ members }) => control.ship(members === undefined ? {} : { members }));
+  post(app, "rebuild", requests.rebuild, ({ databases, method, dryRun = false }) =>
+    control.rebuild({
+      dryRun,
+      ...(databases === undefined ? {} : { databases }),
+      ...(method === undefined ? {} : { method }),
+    }),
+  );
+  post(app, "seed", requests.seed, (options) => control.seed(options));
   post(app, "sync", requests.sync, ({ members, timeoutMs }) =>
     control.sync({ ...(members === undefined ? {} : { members }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
   );

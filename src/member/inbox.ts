@@ -17,7 +17,8 @@ import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
 import { EmptiableDirectory } from "./emptiable-directory.ts";
 import { assertFree } from "./free-space.ts";
-import { ownInbox } from "./inbox-directory.ts";
+import { ownInbox, parseDifferenceName } from "./inbox-directory.ts";
+import { arrivalEpoch, endOfEpoch, isBeyond } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -31,6 +32,7 @@ const GROUP_SEGMENTS = 64;
 
 /** A file that may enter the journal, and what the catalogue will say of it; the journal ends with it then. */
 interface Verified extends JournalEnd {
+  readonly position: Position;
   readonly sourcePath: string;
   readonly ref: SegmentRef;
   readonly contents: Omit<SegmentRow, keyof SegmentRef | "addedAtMs">;
@@ -38,11 +40,14 @@ interface Verified extends JournalEnd {
 
 export class Inbox {
   readonly quarantine: Quarantine;
+  /** ID of the request whose answer may come here; null when there is none. */
+  awaitedDifference: string | null = null;
   readonly #context: MemberContext;
   readonly #database: string;
-  readonly #directory: string;
-  readonly #entries: EmptiableDirectory;
-  readonly #parts: StaleParts;
+  /** Of the epoch that the next segment is of. */
+  #directory: string;
+  #entries: EmptiableDirectory;
+  #parts: StaleParts;
   /** Since when this mirror knows of something that it has not received, without any progress. */
   #missingSinceMs: number | null = null;
   #taking = false;
@@ -58,6 +63,18 @@ export class Inbox {
     this.#parts = new StaleParts(context, this.#directory);
   }
 
+  /** Goes on where the next segment arrives now; false when that is where it was. */
+  #moveOn(): boolean {
+    const directory = ownInbox(this.#context, this.#database);
+    if (directory === this.#directory) return false;
+    mkdirSync(directory, { recursive: true });
+    this.#directory = directory;
+    this.#entries = new EmptiableDirectory(directory, this.#context.nowMs);
+    this.#parts = new StaleParts(this.#context, directory);
+    return true;
+  }
+
+  /** Changes when the journal comes to another epoch. */
   get directory(): string {
     return this.#directory;
   }
@@ -88,7 +105,13 @@ export class Inbox {
    */
   async scan(upstreamEnd: Txid | null): Promise<number> {
     try {
-      const { taken, waiting } = await this.#takeDue(upstreamEnd);
+      this.#moveOn();
+      let { taken, waiting } = await this.#takeDue(upstreamEnd);
+      while (this.#moveOn()) {
+        const next = await this.#takeDue(upstreamEnd);
+        taken += next.taken;
+        waiting = next.waiting;
+      }
       this.#taken += taken;
       const missing = waiting || (upstreamEnd ?? 0n) > (this.#received()?.txid ?? 0n);
       if (!missing) this.#missingSinceMs = null;
@@ -107,11 +130,14 @@ export class Inbox {
     let end = this.#end();
     let group: Verified[] = [];
     const arrivals = await this.#arrivals();
+    const lastTxid = this.#lastTxid(end.position);
     // Where there is no room, the upstream cannot deliver either.
     if (arrivals.length > 0 || (upstreamEnd ?? 0n) > (end.position?.txid ?? 0n)) this.#assertRoom();
     for (const arrival of arrivals) {
       if (end.position !== null && arrival.maxTxid <= end.position.txid) {
         await this.#drop(arrival, end);
+      } else if (lastTxid !== null && arrival.maxTxid > lastTxid) {
+        // In no later epoch: it stays where it is.
       } else if (isDue(arrival, end.position)) {
         this.#taking = true;
         const verified = await this.#verify(arrival, end);
@@ -126,6 +152,20 @@ export class Inbox {
     }
     await this.#take(group);
     return { taken, waiting };
+  }
+
+  /** Beyond which nothing of the epoch is taken any more; null for no limit. */
+  #lastTxid(received: Position | null): Txid | null {
+    if (received === null) return null;
+    return isBeyond(this.#context, this.#database, received)
+      ? received.txid
+      : endOfEpoch(this.#context, this.#database, received);
+  }
+
+  /** As whom a file that arrives here is to be meant for. */
+  #recipient(): Pick<MemberContext, "configuration" | "epoch" | "store"> {
+    const { configuration, store } = this.#context;
+    return { configuration, store, epoch: arrivalEpoch(this.#context, this.#database) };
   }
 
   /** The state must be able to record what is taken in, and quarantine to keep what is refused. */
@@ -162,6 +202,7 @@ export class Inbox {
       const { name } = entry;
       if (name.startsWith(".") || !entry.isFile()) continue;
       const path = join(this.#directory, name);
+      if (this.#isDifference(name, path)) continue;
       const range = parseSegmentName(name);
       if (range !== null) found.push({ name, path, ...range });
       else await this.#refuse(path, name, new MemberError("SEGMENT_NAME", `${name} is not a segment's name`));
@@ -169,9 +210,19 @@ export class Inbox {
     return found.sort((a, b) => Number(a.minTxid - b.minTxid) || Number(a.maxTxid - b.maxTxid));
   }
 
+  /** The awaited one is for who awaits it; another answers a request that a restart has ended. */
+  #isDifference(name: string, path: string): boolean {
+    const difference = parseDifferenceName(name);
+    if (difference !== null && difference.id !== this.awaitedDifference) {
+      this.#context.logger.info({ path }, "the answer to an earlier request was removed");
+      rmSync(path);
+    }
+    return difference !== null;
+  }
+
   async #drop(arrival: Arrival, end: JournalEnd): Promise<void> {
     try {
-      checkDuplicate(this.#context, this.#database, arrival, end);
+      checkDuplicate(this.#recipient(), this.#database, arrival, end);
     } catch (error) {
       if (!(error instanceof AfterimageError)) throw error;
       await this.#refuse(arrival.path, arrival.name, error);
@@ -183,7 +234,7 @@ export class Inbox {
   /** Everything but its place in the journal: null, and the file in quarantine, when it must not get one. */
   async #verify(arrival: Arrival, end: JournalEnd): Promise<Verified | null> {
     try {
-      return this.#verified(arrival, await checkArrival(this.#context, this.#database, arrival, end));
+      return this.#verified(arrival, await checkArrival(this.#recipient(), this.#database, arrival, end));
     } catch (error) {
       // What the system could not do says nothing about the file: it is tried again.
       if (!(error instanceof AfterimageError)) throw error;
@@ -193,7 +244,7 @@ export class Inbox {
   }
 
   #verified(arrival: Arrival, { header, postApplyChecksum, bytes, pages }: SegmentSummary): Verified {
-    const { epoch } = this.#context;
+    const epoch = arrivalEpoch(this.#context, this.#database);
     const { minTxid, maxTxid, preApplyChecksum, pageSize, timestampMs } = header;
     const kind = isSnapshot(header) ? "snapshot" : "segment";
     return {
@@ -215,7 +266,7 @@ export class Inbox {
     store.transaction(() => {
       for (const { ref, contents } of group) store.addSegment({ ...ref, ...contents, addedAtMs });
       store.saveDatabase(this.#database, {
-        received: last.position,
+        received: this.#context.history.forward(this.#database, last.position),
         receivedAtMs: addedAtMs,
         receivedTimeMs: last.contents.timestampMs,
         pageSize: last.pageSize,

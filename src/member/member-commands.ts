@@ -13,9 +13,13 @@ import type {
   OrderResult,
   PurgeOptions,
   PurgeResult,
+  RebuildOptions,
+  RebuildPlan,
   ReloadResult,
   ResumeOptions,
   RotationResult,
+  SeedOptions,
+  SeedResult,
   SegmentFilter,
   SegmentView,
   ShipOptions,
@@ -31,6 +35,7 @@ import type { OperationalDuty } from "./operational-duty.ts";
 import type { Peer } from "./peer.ts";
 import { peerStatus } from "./peer-status.ts";
 import type { PurgeDuty } from "./purge-duty.ts";
+import { methodToOrder, planRebuild } from "./rebuild.ts";
 import type { Shipper } from "./shipper.ts";
 import { type SyncSource, waitForMembers } from "./sync.ts";
 import { verifyDatabase } from "./verification.ts";
@@ -107,7 +112,7 @@ export abstract class MemberCommands implements MemberControl {
     const duties = this.#chosenMirrors(databases);
     if (until === undefined) this.integration.resume(databases ?? null, null);
     else orderUntil(this.integration, duties, { names: databases ?? null, until });
-    for (const duty of duties) duty.due.set();
+    for (const duty of duties) duty.retryNow();
     return duties.map((duty) => this.#orderOf(duty));
   }
 
@@ -240,6 +245,23 @@ export abstract class MemberCommands implements MemberControl {
       stop.abort();
       await Promise.all(shipping);
     }
+  }
+
+  async rebuild({ databases, method, dryRun = false }: RebuildOptions): Promise<RebuildPlan[]> {
+    if (this.upstream !== null && !this.running) await this.#look(this.upstream);
+    return await inTurn(this.#chosenMirrors(databases), async (duty) => {
+      const plan = planRebuild(this.context, this.upstream, duty.name, method ?? null);
+      const ordered = dryRun ? null : methodToOrder(plan.method);
+      if (ordered !== null) await duty.orderResync((resync) => resync.begin(ordered, "operator"));
+      return plan;
+    });
+  }
+
+  async seed({ database, file, replace }: SeedOptions): Promise<SeedResult> {
+    const [duty] = this.#chosenMirrors([database]);
+    if (duty === undefined) throw unknownDatabase(database);
+    await duty.orderResync((resync) => resync.seed(file, { replace }));
+    return { database, path: this.context.databases.get(database) ?? "" };
   }
 
   #chosenDuties(databases?: readonly string[]): (OperationalDuty | MirrorDuty)[] {

@@ -136,6 +136,44 @@ export interface ReloadResult {
   readonly changed: readonly string[];
 }
 
+export const REBUILD_METHODS = ["replay", "resync", "snapshot"] as const;
+
+/** `replay`: the segments that are missing; `resync`: the pages that differ; `snapshot`: all pages. */
+export type RebuildMethod = (typeof REBUILD_METHODS)[number];
+
+export interface RebuildOptions {
+  readonly databases?: readonly string[];
+  /** The cheapest when not given. */
+  readonly method?: RebuildMethod;
+  /** Only say what would be done. */
+  readonly dryRun?: boolean;
+}
+
+export interface RebuildPlan {
+  readonly database: string;
+  readonly method: RebuildMethod;
+  /** That have to come over the wire, estimated; null for a way that is not possible. */
+  readonly bytes: Readonly<Record<RebuildMethod, number | null>>;
+  /** Pages of the upstream's database. */
+  readonly pages: number;
+  /** Code of what is wrong with the copy; null when nothing is. */
+  readonly error: string | null;
+}
+
+export interface SeedOptions {
+  readonly database: string;
+  /** A database file beside the copy's place, on the same file system, which it is moved to. */
+  readonly file: string;
+  /** Whether a copy that is there already may be replaced. */
+  readonly replace: boolean;
+}
+
+export interface SeedResult {
+  readonly database: string;
+  /** Where the copy is now. */
+  readonly path: string;
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -159,4 +197,8 @@ export interface MemberControl {
   /** Reads the configuration file again and applies it; when that cannot be done, nothing has changed. */
   reload(): Promise<ReloadResult>;
   sync(options: SyncOptions): Promise<SyncedMember[]>;
+  /** Orders that copies are made equal to the upstream's; what is a `replay` needs no order. Status says when it is done. */
+  rebuild(options: RebuildOptions): Promise<RebuildPlan[]>;
+  /** Puts a file in the place of a mirror's copy, and orders that it is made equal to the upstream's. */
+  seed(options: SeedOptions): Promise<SeedResult>;
 }

@@ -15,6 +15,8 @@ export type MemberErrorCode =
   /** A transaction ID for several databases. */
   | "UNTIL_OF_MANY"
   | "PAGE_SIZE_CHANGED"
+  /** What is here is in no later epoch. */
+  | "DIVERGED"
   | "FOLLOWER_UNKNOWN"
   | "SYNC_TIMEOUT"
   /** The daemon was stopped while something waited to be shipped. */
@@ -30,6 +32,12 @@ export type MemberErrorCode =
   | "SNAPSHOT_WAL"
   /** The WAL grew too far while a database was verified. */
   | "VERIFICATION_WAL"
+  /** What a follower sent for a comparison of pages is not what its status says. */
+  | "RESYNC_REQUEST"
+  /** The copy is being made equal to the upstream's. */
+  | "RESYNC_RUNNING"
+  /** There is a copy already, and nobody has said that it may be replaced. */
+  | "COPY_EXISTS"
   /** Somebody else ships into the follower's mailbox. */
   | "LEASE_HELD"
   /** A later epoch has begun for the follower. */
@@ -68,5 +76,12 @@ export function notRunning(member: string): MemberError {
 export function databaseClosed(name: string): MemberError {
   return new MemberError("DATABASE_UNKNOWN", `this member serves ${name} no longer`, {
     hint: "Its file was removed, or it was taken out of the configuration: look for DATABASE_REMOVED among the events.",
+  });
+}
+
+/** Asked of a copy that is being made equal to the upstream's. */
+export function resyncRunning(name: string): MemberError {
+  return new MemberError("RESYNC_RUNNING", `the copy of ${name} is being made equal to the upstream's`, {
+    hint: "Its daemon does that by itself once the upstream can be reached: see `afterimage status`.",
   });
 }

@@ -278,9 +278,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
     live.epoch = plan.epoch;
     live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
     this.context.space.measure();
+    const dutyOf = (database: string) => this.operational.get(database) ?? this.mirrors.get(database);
     for (const name of plan.followers) {
       const peer = this.peers.get(name);
-      if (peer !== undefined && !this.shippers.has(name)) this.shippers.set(name, new Shipper(this.context, peer));
+      if (peer !== undefined && !this.shippers.has(name))
+        this.shippers.set(name, new Shipper(this.context, peer, dutyOf));
     }
   }
 
@@ -350,7 +352,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
       const { walBytes, heldBy, hold, progress, inbox } = duty;
       const { paused } = this.integration.order(name);
       const { count: quarantined } = inbox.quarantine;
-      duties.set(name, { fenced: true, walBytes, wants: inbox.wants(), heldBy, paused, hold, progress, quarantined });
+      const view = { fenced: true, walBytes, wants: inbox.wants(), heldBy, paused, hold, progress, quarantined };
+      duties.set(name, { ...view, resync: duty.resync });
     }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();

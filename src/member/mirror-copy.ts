@@ -33,7 +33,7 @@ export class MirrorCopy {
   readonly #name: string;
   readonly #path: string;
   readonly #onStep: (step: CopyStep) => void;
-  readonly #table: PageChecksumTable;
+  #table: PageChecksumTable;
   #database: MirrorDatabase | null = null;
   #beats = 0;
   #walHeld = false;
@@ -44,8 +44,13 @@ export class MirrorCopy {
     this.#name = name;
     this.#path = path;
     this.#onStep = onStep;
-    const row = context.store.database(name);
-    this.#table = new PageChecksumTable(context.store.chunkStore(name), row?.pageCount ?? 0, row?.integrated?.checksum);
+    this.#table = this.#storedTable();
+  }
+
+  #storedTable(): PageChecksumTable {
+    const { store } = this.#context;
+    const row = store.database(this.#name);
+    return new PageChecksumTable(store.chunkStore(this.#name), row?.pageCount ?? 0, row?.integrated?.checksum);
   }
 
   get isOpen(): boolean {
@@ -80,15 +85,14 @@ export class MirrorCopy {
     const database = await MirrorDatabase.open(this.#path, { table: this.#table, ...record, onStep: this.#onStep });
     this.#database = database;
     if (database.wasUnfenced) this.#reportFence();
-    const { store, epoch } = this.#context;
-    const batch = begun === null ? null : nextBatch(store.catalogue, this.#name, epoch, row);
+    const batch = begun === null ? null : nextBatch(this.#context.store.catalogue, this.#name, row);
     if (database.opened === "adopted" && batch !== null) this.#record(batch, this.#table.pageCount, database.mark);
     return database;
   }
 
   /** Integrates the batch: the copy's first state, a snapshot, or what comes next. */
   async integrate(batch: Batch): Promise<void> {
-    this.#makeDirectory();
+    this.makeDirectory();
     this.#assertRoom(batch);
     if (this.#row()?.integrated == null) await this.#create(batch);
     else await this.#apply(batch, await this.open());
@@ -125,8 +129,13 @@ export class MirrorCopy {
     });
   }
 
+  /** The state speaks of other contents of the copy, which is closed, than it did. */
+  reload(): void {
+    this.#table = this.#storedTable();
+  }
+
   /** Where the `*` of a pattern stands for directories, each new database needs one of its own. */
-  #makeDirectory(): void {
+  makeDirectory(): void {
     if (this.#row()?.integrated != null) return;
     const pattern = this.#context.self.databasePatterns.find((each) => pathOf(each, this.#name) === this.#path);
     if (pattern !== undefined && existsSync(patternDirectory(pattern))) makeDirectory(dirname(this.#path));
@@ -164,9 +173,10 @@ export class MirrorCopy {
   }
 
   #record(batch: Batch, pageCount: number, mark: WalMark | null): void {
-    const { store, epoch } = this.#context;
+    const { store, history } = this.#context;
     const { last } = batch;
-    const integrated: Position = { epoch, txid: last.maxTxid, checksum: this.#table.checksum };
+    const end: Position = { epoch: last.epoch, txid: last.maxTxid, checksum: this.#table.checksum };
+    const integrated = history.forward(this.#name, end);
     store.transaction(() => {
       this.#table.flush();
       store.saveDatabase(this.#name, {

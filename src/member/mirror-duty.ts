@@ -7,9 +7,9 @@
 import { BackupError } from "../backup/backup-error.ts";
 import { DatabaseLock, describeHolder } from "../backup/database-lock.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
-import { formatPosition, type Txid } from "../ltx/position.ts";
+import { formatPosition, type Position, type Txid } from "../ltx/position.ts";
 import type { MirrorDatabase } from "../sqlite/mirror-database.ts";
-import type { CatchUpProgress, HoldView } from "../status/member-status.ts";
+import type { CatchUpProgress, HoldView, ResyncView } from "../status/member-status.ts";
 import { Backlog, type UpstreamEnd } from "./backlog.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { CutSegment } from "./cut-segment.ts";
@@ -17,17 +17,19 @@ import { DutyErrors, isShortage } from "./duty-errors.ts";
 import { Inbox } from "./inbox.ts";
 import { isEmptyInbox } from "./inbox-directory.ts";
 import type { GateOptions, IntegrationControl } from "./integration-control.ts";
+import { assertNotDiverged } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { IntegrationResult } from "./member-control.ts";
-import { databaseClosed } from "./member-error.ts";
+import { databaseClosed, resyncRunning } from "./member-error.ts";
 import { type CopyStep, MirrorCopy } from "./mirror-copy.ts";
+import { MirrorResync, type ResyncStep } from "./mirror-resync.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
 import type { VerificationSource } from "./verification.ts";
 
 /** Points between which a mirror may die: those of its copy, and what is received before. */
-export type MirrorStep = CopyStep | "received";
+export type MirrorStep = CopyStep | ResyncStep | "received";
 
 interface IntegrationOptions extends Pick<GateOptions, "now"> {
   /** When aborted, integration stops after the batch that has begun. */
@@ -39,9 +41,12 @@ export class MirrorDuty {
   readonly inbox: Inbox;
   /** Set when there may be something to do before its time. */
   readonly due = new Signal();
+  /** Set when the journal here begins anew with the copy as it is: restores, and members behind this one, need a snapshot of it. */
+  beginsAnew = false;
   readonly #path: string;
   readonly #context: MemberContext;
   readonly #copy: MirrorCopy;
+  readonly #resync: MirrorResync;
   readonly #serial = new Serial();
   readonly #errors: DutyErrors;
   readonly #control: IntegrationControl;
@@ -72,6 +77,9 @@ export class MirrorDuty {
     this.#errors = new DutyErrors(context, name);
     this.#onStep = onStep ?? (() => {});
     this.#copy = new MirrorCopy(context, name, path, this.#onStep);
+    const lock = { take: () => this.#lockForBatch(), free: () => this.#lock?.freeDatabase() };
+    const { inbox } = this;
+    this.#resync = new MirrorResync(context, { name, path, inbox, lock, copy: this.#copy, onStep: this.#onStep });
   }
 
   /** Bytes of the mirror's WAL that are in use; null while the database is not open. */
@@ -96,7 +104,8 @@ export class MirrorDuty {
 
   /** Whether segments wait that may be integrated. */
   get isIntegrationDue(): boolean {
-    return this.#backlog.waiting > 0 && !this.#isRetired && this.#heldBy === null && this.hold === null;
+    const isHeld = this.#heldBy !== null || this.hold !== null || this.#resync.order !== null;
+    return this.#backlog.waiting > 0 && !this.#isRetired && !isHeld;
   }
 
   /** What holds the next segment back, other than a backup; null when nothing does, or nothing waits. */
@@ -119,8 +128,8 @@ export class MirrorDuty {
     await this.#serial.idle();
   }
 
-  /** The upstream has come back: what failed is tried again now. */
-  reconnected(): void {
+  /** The upstream has come back, or integration is resumed: what failed is tried again now. */
+  retryNow(): void {
     this.#errors.retryNow();
     this.#catchUp.expect();
     this.due.set();
@@ -141,7 +150,9 @@ export class MirrorDuty {
       try {
         this.#upstreamEnd = upstreamEnd;
         const shortage = await this.#receive(upstreamEnd?.txid ?? null);
+        if (await this.#isResyncing()) return;
         if (this.#errors.waiting) return;
+        assertNotDiverged(this.#context, this.name);
         await this.#copy.examine();
         this.#lookBehind();
         await this.#integrateAll({ stop });
@@ -183,6 +194,7 @@ export class MirrorDuty {
       try {
         if (this.#isRetired) throw databaseClosed(this.name);
         await this.inbox.scan(null);
+        if (await this.#isResyncing()) throw resyncRunning(this.name);
         await this.#copy.examine();
         const transactions = await this.#integrateAll(options);
         this.#errors.clear();
@@ -198,6 +210,30 @@ export class MirrorDuty {
         throw error;
       }
     });
+  }
+
+  /** What the upstream is asked for to make the copy equal to its own; null when nothing is. */
+  get resync(): ResyncView | null {
+    return this.#resync.view;
+  }
+
+  /** Orders that the copy is made equal to the upstream's, whatever it holds; integration waits until it is. */
+  async orderResync(order: (resync: MirrorResync) => Promise<void>): Promise<void> {
+    await this.#serial.run(async () => {
+      if (this.#isRetired) throw databaseClosed(this.name);
+      await order(this.#resync);
+    });
+    this.due.set();
+  }
+
+  /** Goes on with what was ordered; false when nothing is, or it is done. */
+  async #isResyncing(): Promise<boolean> {
+    if (this.#resync.order === null || this.#isRetired) return false;
+    const outcome = await this.#resync.turn();
+    if (outcome === "waiting") return true;
+    this.#errors.clear();
+    this.beginsAnew = outcome === "gap";
+    return this.beginsAnew;
   }
 
   /** Begins to verify what is integrated; null when nothing is yet. Throws what keeps it from doing so. */
@@ -232,19 +268,20 @@ export class MirrorDuty {
     if (this.#snapshotting || this.#row()?.integrated == null) return null;
     const database = await this.#opened();
     const { integrated, integratedTimeMs } = this.#row() ?? {};
-    const newest = this.#context.store.latestSnapshot(this.name, this.#context.epoch);
-    if (integrated == null || newest?.maxTxid === integrated.txid) return null;
-    const origin = this.#nodeIdAt(integrated.txid);
+    if (integrated == null) return null;
+    const origin = this.#originOf(integrated);
+    if (this.#context.store.latestSnapshot(this.name, origin.position.epoch)?.maxTxid === integrated.txid) return null;
     const baseline = database.baseline();
     this.#snapshotting = true;
     const timestampMs = integratedTimeMs ?? this.#context.nowMs();
-    return { baseline, position: integrated, timestampMs, ...origin, walBytes: () => this.walBytes };
+    return { baseline, timestampMs, ...origin, walBytes: () => this.walBytes };
   }
 
-  /** Of the member that committed what is integrated: a copy of it is no less that member's. */
-  #nodeIdAt(txid: Txid): { nodeId?: bigint } {
-    const row = this.#context.store.catalogue.endingAt(this.name, txid).at(-1);
-    return row === undefined ? {} : { nodeId: this.#context.journal.readHeader(row).nodeId };
+  /** Of the member that committed what is integrated: a copy of it is no less that member's, and of that epoch. */
+  #originOf(position: Position): { position: Position; nodeId?: bigint } {
+    const row = this.#context.store.catalogue.endingAt(this.name, position.txid).at(-1);
+    if (row === undefined) return { position };
+    return { position: { ...position, epoch: row.epoch }, nodeId: this.#context.journal.readHeader(row).nodeId };
   }
 
   /** Whether all that arrived is integrated. */
@@ -331,6 +368,7 @@ export class MirrorDuty {
 
   async #opened(): Promise<MirrorDatabase> {
     if (!this.#copy.isOpen && this.#isRetired) throw databaseClosed(this.name);
+    if (this.#resync.order !== null) throw resyncRunning(this.name);
     return await this.#copy.open();
   }
 
@@ -346,6 +384,7 @@ export class MirrorDuty {
   async #close(): Promise<void> {
     this.#lock?.close();
     this.#lock = null;
+    await this.#resync.close();
     await this.#copy.close().catch((error: unknown) => this.#fail(error));
   }
 }

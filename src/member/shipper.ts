@@ -12,28 +12,30 @@ import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
-import { formatTxid, NO_TXID, parseTxid, type Txid } from "../ltx/position.ts";
-import type { FollowerStatus, Receipt } from "../status/member-status.ts";
+import { formatTxid, NO_TXID, parsePosition, type Txid } from "../ltx/position.ts";
+import type { DatabaseStatus, FollowerStatus, Receipt } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { followerLag } from "./follower-lag.ts";
 import { followerLease } from "./follower-lease.ts";
 import { inboxDirectory } from "./inbox-directory.ts";
 import { contiguousBatch } from "./integration-batch.ts";
+import { epochAfter, isBeyond, newestSnapshot } from "./journal-epochs.ts";
 import type { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { ShippedMember } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
+import type { ComparedDatabase } from "./resync-answer.ts";
+import { ResyncAnswers } from "./resync-answers.ts";
 import { type Outcome, ShipmentOrders } from "./shipment-orders.ts";
+import { ShipmentProgress } from "./shipment-progress.ts";
 import { Signal } from "./signal.ts";
 
 /** How often a follower's receipt is read while nothing else happens. */
 const RECEIPT_INTERVAL_MS = 1_000;
 /** How often while the follower has not integrated everything: somebody may be waiting for it. */
 const BEHIND_INTERVAL_MS = 200;
-/** A follower may ask again for something that is on its way; only a wish that lasts this long is taken at its word. */
-const WISH_PATIENCE_MS = 3_000;
 const BACKOFF_MAX_MS = 30_000;
 /** A daemon that stops does not wait longer than this for a mailbox that does not answer. */
 const RELEASE_LIMIT_MS = 2_000;
@@ -42,20 +44,12 @@ const TURN_SEGMENTS = 500;
 /** So many segments that wait for a follower are merged: one file costs it a few fsyncs, whatever it holds. */
 const MERGED_FROM = 16;
 
-interface Progress {
-  /** Everything up to here has been put into the follower's inbox; 0 when a snapshot is needed first. */
-  shipped: Txid;
-  /** What the state remembers of `shipped`; it may lag behind, because shipping twice is harmless. */
-  saved: Txid;
-  wish: { readonly txid: Txid; readonly sinceMs: number } | null;
-}
-
 export class Shipper {
   readonly #context: MemberContext;
   readonly #peer: Peer;
   /** Databases that are served no longer, and of which everything was shipped. */
   readonly #settled = new Set<string>();
-  readonly #progress = new Map<string, Progress>();
+  readonly #progress = new Map<string, ShipmentProgress>();
   readonly #work = new Signal();
   readonly #orders: ShipmentOrders;
   /** Ends the wait after a failure. */
@@ -65,11 +59,20 @@ export class Shipper {
   #bytesUnderWay = 0;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
+  readonly #answers: ResyncAnswers;
 
-  constructor(context: MemberContext, peer: Peer) {
+  /** @param databaseOf the duty of a database of this member's; undefined for one that is served no longer. */
+  constructor(context: MemberContext, peer: Peer, databaseOf: (name: string) => ComparedDatabase | undefined) {
     this.#context = context;
     this.#peer = peer;
     this.#outbox = emptyOutbox(context, peer.member.name);
+    this.#answers = new ResyncAnswers(context, {
+      follower: peer.member.name,
+      outbox: this.#outbox,
+      database: databaseOf,
+      transport: () => peer.transport(),
+      put: (path, name, bytes, stop) => this.#put(path, { name, bytes }, stop),
+    });
     const { ship } = context.configuration.journal;
     this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
     this.#lease = followerLease(context, peer);
@@ -219,35 +222,29 @@ export class Shipper {
   }
 
   #readReceipt(database: string): void {
-    const progress = this.#progressOf(database);
     const receipt = this.#peer.status?.databases[database];
-    if (receipt === undefined) return;
-    const received = receipt.received === null ? null : parseTxid(receipt.received.txid);
-    // A follower that comes from another member has a journal already. If what it says is old, it will ask for what is missing.
-    const isNew = progress.shipped === NO_TXID && receipt.received?.epoch === this.#context.epoch;
-    if (received !== null && received > progress.shipped && (this.#peer.alive || isNew)) progress.shipped = received;
-    if (!this.#peer.alive) return;
-
-    const wish = receipt.wants === null ? null : parseTxid(receipt.wants.txid);
-    if (wish === null || wish > progress.shipped) {
-      progress.wish = null;
-    } else if (progress.wish?.txid !== wish) {
-      progress.wish = { txid: wish, sinceMs: this.#context.nowMs() };
-    } else if (this.#context.nowMs() - progress.wish.sinceMs >= WISH_PATIENCE_MS) {
-      this.#context.logger.warn(
-        { follower: this.#peer.member.name, database, from: formatTxid(wish) },
-        "shipping again",
-      );
-      progress.shipped = (wish - 1n) as Txid;
-      progress.wish = null;
-    }
+    if (receipt === undefined || this.#isDiverged(database, receipt)) return;
+    const { nowMs, logger } = this.#context;
+    const epoch = receipt.received?.epoch ?? this.#context.epoch;
+    const from = this.#progressOf(database).read(receipt, { epoch, alive: this.#peer.alive, nowMs: nowMs() });
+    const follower = this.#peer.member.name;
+    if (from !== null) logger.warn({ follower, database, from: formatTxid(from) }, "shipping again");
   }
 
-  #progressOf(database: string): Progress {
+  /** What a follower has received that is in no later epoch says nothing of where it goes on. */
+  #isDiverged(database: string, { received }: DatabaseStatus): boolean {
+    const position =
+      received === null ? null : parsePosition(`${received.epoch}:${received.txid}:${received.checksum}`);
+    return position !== null && isBeyond(this.#context, database, position);
+  }
+
+  #progressOf(database: string): ShipmentProgress {
     const known = this.#progress.get(database);
     if (known !== undefined) return known;
-    const shipped = this.#store.shipment(this.#peer.member.name, database)?.txid ?? (0n as Txid);
-    const fresh: Progress = { shipped, saved: shipped, wish: null };
+    const last = this.#store.shipment(this.#peer.member.name, database);
+    const { history } = this.#context;
+    const shipped = last === null || history.current === null ? last?.txid : history.clamp(database, last);
+    const fresh = new ShipmentProgress(shipped ?? NO_TXID);
     this.#progress.set(database, fresh);
     return fresh;
   }
@@ -260,9 +257,14 @@ export class Shipper {
       return false;
     }
     const limit = this.#orders.limit(database);
-    if (limit !== null && progress.shipped >= limit) return false;
-    const due = this.#due(database, progress.shipped).filter(({ minTxid }) => limit === null || minTxid <= limit);
+    const isHeld = limit !== null && progress.shipped >= limit;
+    const due = this.#due(database, progress.shipped).filter(
+      ({ minTxid }) => !isHeld && (limit === null || minTxid <= limit),
+    );
     const [first] = due;
+    if (first === undefined || first.kind === "snapshot") {
+      if (await this.#answersInstead(database, stop)) return false;
+    }
     if (first === undefined) return false;
     // What follows a snapshot is for the next pass, which may merge it.
     const rows = first.kind === "snapshot" ? [first] : due;
@@ -274,12 +276,23 @@ export class Shipper {
         if (stop.aborted) return false;
         // A purge may have taken it meanwhile: then the next pass begins with what is there now.
         if (this.#store.catalogue.get(row) === null) return true;
-        await this.#put(this.#journal.path(row), row, stop);
+        await this.#put(this.#journal.path(row), { name: inboxName(row), bytes: row.bytes }, stop);
         progress.shipped = row.maxTxid;
       }
     }
     this.#context.changed();
     return due.length > 1;
+  }
+
+  /**
+   * Where no segment is due: whether the follower gets, or is to ask for, the pages in which its copy differs. Then no
+   * snapshot is sent. What it received by that, its receipt says.
+   */
+  async #answersInstead(database: string, stop: AbortSignal): Promise<boolean> {
+    const status = this.#peer.status?.databases[database];
+    const request = this.#peer.alive ? (status?.resync ?? null) : null;
+    if (request !== null) await this.#answers.answer(database, request, stop);
+    return request !== null;
   }
 
   /** Ships one file for as many segments as can be merged, where that is less. Returns its last transaction, or null. */
@@ -290,7 +303,7 @@ export class Shipper {
     try {
       const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
       if (merged.bytes >= bytes) return null;
-      await this.#put(merged.path, merged, stop);
+      await this.#put(merged.path, { name: inboxName(merged), bytes: merged.bytes }, stop);
       const { logger } = this.#context;
       const follower = this.#peer.member.name;
       logger.info(
@@ -303,15 +316,11 @@ export class Shipper {
     }
   }
 
-  async #put(
-    path: string,
-    segment: Parameters<typeof inboxName>[0] & { bytes: number },
-    stop: AbortSignal,
-  ): Promise<void> {
-    this.#bytesUnderWay = segment.bytes;
+  async #put(path: string, file: { name: string; bytes: number }, stop: AbortSignal): Promise<void> {
+    this.#bytesUnderWay = file.bytes;
     try {
       await this.#lease.during(stop, async (signal) => {
-        await this.#peer.transport().put(path, inboxName(segment), { signal });
+        await this.#peer.transport().put(path, file.name, { signal });
       });
     } finally {
       this.#bytesUnderWay = 0;
@@ -320,15 +329,24 @@ export class Shipper {
 
   /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
   #due(database: string, shipped: Txid): SegmentRow[] {
-    const { epoch } = this.#context;
     if (shipped >= (this.#store.database(database)?.received?.txid ?? 0n)) return [];
-    const after = (txid: Txid) =>
-      this.#store.segments(database, { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS });
+    const after = (txid: Txid) => this.#segmentsAfter(database, txid);
     const segments = after(shipped);
     const [first] = segments;
     if (shipped > 0n && first !== undefined && first.minTxid <= shipped + 1n) return segments;
-    const snapshot = this.#store.latestSnapshot(database, epoch);
+    const snapshot = newestSnapshot(this.#context, database);
     return snapshot === null || snapshot.maxTxid <= shipped ? [] : [snapshot, ...after(snapshot.maxTxid)];
+  }
+
+  /** All of one epoch: those of the next one are for the next pass. */
+  #segmentsAfter(database: string, txid: Txid): SegmentRow[] {
+    const epoch = epochAfter(this.#context, database, txid);
+    const filter = { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS } as const;
+    const segments = this.#store.segments(database, filter);
+    const isOfLater = ({ maxTxid, postApplyChecksum }: SegmentRow) =>
+      isBeyond(this.#context, database, { epoch, txid: maxTxid, checksum: postApplyChecksum });
+    const end = segments.findIndex(isOfLater);
+    return end < 0 ? segments : segments.slice(0, end);
   }
 
   #report(error: unknown): void {

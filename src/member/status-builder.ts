@@ -14,6 +14,7 @@ import {
   type MemberState,
   type MemberStatus,
   type PositionView,
+  type ResyncView,
   STATUS_VERSION,
 } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
@@ -33,6 +34,7 @@ export interface DutyFacts {
   readonly paused?: boolean;
   readonly hold?: HoldView | null;
   readonly progress?: CatchUpProgress | null;
+  readonly resync?: ResyncView | null;
   /** Refused files that are kept. */
   readonly quarantined?: number;
 }
@@ -100,6 +102,7 @@ function databaseStatus(
     pageCount: row?.pageCount ?? null,
     walBytes: facts.walBytes,
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
+    resync: facts.resync ?? null,
     heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,
     error: row?.error ?? stallOf(parts, name),

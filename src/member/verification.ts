@@ -70,7 +70,8 @@ async function verifyPages(
   }
 }
 
-function assertWalAllowed(context: MemberContext, database: string, source: VerificationSource): void {
+/** @throws MemberError VERIFICATION_WAL when the WAL must not be held any longer. */
+export function assertWalAllowed(context: MemberContext, database: string, source: VerificationSource): void {
   const { path, baseline } = source;
   const bytes = source.walBytes() ?? 0;
   if (context.space.mayHoldWal(path, bytes, baseline.pageCount * baseline.pageSize)) return;

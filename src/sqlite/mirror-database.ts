@@ -44,6 +44,11 @@ export interface MirrorOptions extends MirrorRecord, Omit<SessionOptions, "onSte
   readonly onStep?: ((step: IntegrationStep) => void) | undefined;
 }
 
+export interface FoundOptions extends Pick<MirrorOptions, "onStep" | "lockTimeoutMs" | "bufferBytes"> {
+  /** Reads the whole database as it is, under the write lock, and gives the table of its page checksums. */
+  readonly read: (image: Baseline) => Promise<PageChecksumTable>;
+}
+
 type Activity = "idle" | "integrating" | "closed";
 
 export class MirrorDatabase {
@@ -61,7 +66,7 @@ export class MirrorDatabase {
   #mark: WalMark;
   #activity: Activity = "idle";
 
-  private constructor(session: AppendSession, options: MirrorOptions, found: Found) {
+  private constructor(session: AppendSession, options: MirrorParts, found: Found) {
     this.#session = session;
     this.#table = options.table;
     this.#onStep = options.onStep ?? (() => {});
@@ -99,6 +104,31 @@ export class MirrorDatabase {
         return { opened, wasUnfenced, mark, footprint };
       });
       return new MirrorDatabase(session, options, found);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a fenced database in whatever state it is, which becomes the one that changes are compared with; what looks as if
+   * the fence had been removed is fenced again.
+   * @throws DatabaseError as {@link open}, but for MIRROR_INCONSISTENT, and what `read` throws
+   */
+  static async openAsFound(path: string, { read, ...options }: FoundOptions): Promise<MirrorDatabase> {
+    const session = await AppendSession.open(path, options);
+    try {
+      const { table, ...found } = await session.appender.exclusively(async (state) => {
+        session.appender.voidTail(state);
+        const image = session.beginBaseline();
+        const table = await read(image).finally(() => image.close());
+        const wasUnfenced = !isFencedEverywhere(session, state);
+        const mark = await fenceAgain(session, state);
+        const footprint = new MirrorFootprint(session.files);
+        footprint.accept({ ...state, ...mark });
+        return { table, opened: "current" as const, wasUnfenced, mark, footprint };
+      });
+      return new MirrorDatabase(session, { ...options, table }, found);
     } catch (error) {
       session.close();
       throw error;
@@ -311,6 +341,8 @@ export class MirrorDatabase {
     this.#activity = activity;
   }
 }
+
+type MirrorParts = Pick<MirrorOptions, "table" | "onStep">;
 
 /** What opening found. */
 interface Found {

@@ -61,6 +61,32 @@ const progressSchema = z.object({
   secondsLeft: z.int().nullable(),
 });
 
+/** A copy that is to be made equal to the upstream's by the pages that differ, and what the upstream needs for that. */
+const resyncSchema = z.object({
+  /** Of this request; the answer names it. */
+  id: hex16,
+  /** `asking`: the answer may be sent. */
+  state: z.enum(["preparing", "asking", "applying"]),
+  /** Page checksums of the copy, below the mailbox; null when all pages are asked for. */
+  file: z.string().nullable(),
+  /** Of the file, in hexadecimal. */
+  sha256: z.string().nullable(),
+  pageSize: z.int().nullable(),
+  /** Pages of the copy. */
+  pages: z.int(),
+  /** Database checksum of the copy. */
+  checksum: hex16.nullable(),
+  /** The transaction that follows the state of the copy, when that is where its journal ends; null when it is any other state. */
+  from: hex16.nullable(),
+  /** Readers have seen the copy at this transaction: nothing older may be sent. */
+  atLeast: hex16,
+  /** Pages that were read for the checksums, and of how many. */
+  done: z.number(),
+  total: z.number().nullable(),
+  /** What kept the last attempt from succeeding; it is tried again. */
+  error: errorSchema.nullable(),
+});
+
 const databaseSchema = z.object({
   /** The end of the journal as far as this member knows it. */
   operational: positionSchema.nullable(),
@@ -82,6 +108,8 @@ const databaseSchema = z.object({
   walBytes: z.int().nullable(),
   /** The first transaction that this member asks its upstream to send again; null when nothing is missing. */
   wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
+  /** While the copy is made equal to the upstream's; null or absent otherwise. */
+  resync: resyncSchema.nullable().optional(),
   /** What integration waits for, such as `backup (process 1, since ...)`; null when it waits for nothing. No error. */
   heldBy: z.string().nullable().default(null),
   /** Files that were refused and are kept in `quarantine/` until somebody has looked. */
@@ -101,6 +129,8 @@ const receiptSchema = z.object({
   lagTransactions: z.int().nullable(),
   /** Age of the oldest transaction that it has not integrated, by the clock of the operational member. */
   lagSeconds: z.number().nullable().default(null),
+  /** The journal here no longer holds what it needs next: its copy is to be compared page by page. */
+  cutOff: z.boolean().optional(),
 });
 
 const followerSchema = z.object({
@@ -155,6 +185,7 @@ export type ErrorView = z.infer<typeof errorSchema>;
 export type DatabaseStatus = z.infer<typeof databaseSchema>;
 export type HoldView = z.infer<typeof holdSchema>;
 export type CatchUpProgress = z.infer<typeof progressSchema>;
+export type ResyncView = z.infer<typeof resyncSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;

@@ -10,6 +10,8 @@ import type {
   IntegrateOptions,
   MemberControl,
   PurgeOptions,
+  RebuildOptions,
+  SeedOptions,
   SegmentFilter,
   ShipOptions,
   SyncOptions,
@@ -87,6 +89,16 @@ class EchoMember implements MemberControl {
     this.asked.push(options);
     const error = { code: "TIMED_OUT", message: "no answer", hint: null };
     return [{ member: "porto", databases: [{ database: "shop", shipped: "2", end: "3" }], error }];
+  }
+
+  async rebuild(options: RebuildOptions) {
+    this.asked.push(options);
+    const bytes = { replay: null, resync: 8, snapshot: 4096 };
+    return [{ database: "shop", method: "resync" as const, bytes, pages: 1, error: "MIRROR_INCONSISTENT" }];
+  }
+
+  async seed({ database, file }: SeedOptions) {
+    return { database, path: file };
   }
 
   async sync(options: SyncOptions) {

@@ -10,18 +10,29 @@ const HELD_INTERVAL_MS = 100;
 
 /** Runs until `stop` is aborted. */
 export async function runIntegrateJob(member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
-  const { directory } = duty.inbox;
+  while (!stop.aborted) await integrateFrom(duty.inbox.directory, member, duty, stop);
+}
+
+/** Watches one directory of the inbox, until the journal comes to the next epoch. */
+async function integrateFrom(directory: string, member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
   const watcher = new InboxWatcher(member.context, { database: duty.name, directory, arrived: duty.due });
   try {
-    while (!stop.aborted) {
+    while (!stop.aborted && duty.inbox.directory === directory) {
       const before = duty.inbox.taken;
       await duty.poll(upstreamEnd(member, duty.name), stop);
       await watcher.looked(duty.inbox.taken - before);
+      if (duty.beginsAnew) await bridge(member, duty);
       await duty.due.wait(duty.heldBy === null ? watcher.intervalMs : HELD_INTERVAL_MS, stop);
     }
   } finally {
     await watcher.close();
   }
+}
+
+async function bridge(member: Member, duty: MirrorDuty): Promise<void> {
+  duty.beginsAnew = false;
+  await member.snapshotOrEvent(duty.name);
+  duty.due.set();
 }
 
 function upstreamEnd({ upstream }: Member, database: string): UpstreamEnd | null {
