@@ -69,9 +69,14 @@ test("a mirror that was away says once how far it is behind and once that it is 
   await duty?.poll(end(5));
   expect(codes(porto)).toEqual(["CATCHING_UP", "CAUGHT_UP"]);
   expect(porto.ownStatus().databases.patients?.progress).toBeNull();
+  await porto.pause();
   for (const file of journal.slice(6)) deliverTo(root, "porto", file);
   await duty?.poll(end(6));
   expect(codes(porto)).toEqual(["CATCHING_UP", "CAUGHT_UP"]);
+  // After a pause it is behind by a minute again.
+  await porto.resume();
+  await duty?.poll(end(6));
+  expect(codes(porto)).toEqual(["CATCHING_UP", "CAUGHT_UP", "CATCHING_UP", "CAUGHT_UP"]);
 });
 
 test("how much is left, how fast it goes and how long it will take is of the last seconds", async () => {

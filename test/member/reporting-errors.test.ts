@@ -94,7 +94,7 @@ test("on a member of type reporting an error stops the whole set, which says why
   await mirror.turn("patients", "lab");
   expect(mirror.level()).toEqual([]);
   // The line to the upstream has come back: what failed is tried again before its time.
-  mirror.porto.mirrors.get("patients")?.reconnected();
+  mirror.porto.mirrors.get("patients")?.retryNow();
   await mirror.turn("patients", "lab");
   expect(mirror.level()).toEqual(["patients", "lab"]);
   mirror.deliver(2, 4);

@@ -13,7 +13,7 @@ export async function runObserveJob(member: Member, upstream: Peer, stop: AbortS
     const wasAlive = upstream.alive;
     await upstream.refresh().catch(() => upstream.disconnect());
     if (upstream.status?.heartbeat !== before) member.statusChanged.set();
-    if (upstream.alive && !wasAlive) for (const duty of member.mirrors.values()) duty.reconnected();
+    if (upstream.alive && !wasAlive) for (const duty of member.mirrors.values()) duty.retryNow();
     await pause(INTERVAL_MS, stop);
   }
   await upstream.disconnect().catch(() => undefined);
