@@ -30,9 +30,13 @@ export class Backlog {
 
   /** What may be integrated next; null when nothing may. */
   nextBatch(options: GateOptions): Batch | null {
-    const { store, epoch } = this.#context;
     const facts = this.#control.facts(this.#name, options);
-    return nextBatch(store.catalogue, this.#name, epoch, this.#row(), (segment) => holdOf(segment, facts) === null);
+    return nextBatch(
+      this.#context.store.catalogue,
+      this.#name,
+      this.#row(),
+      (segment) => holdOf(segment, facts) === null,
+    );
   }
 
   /** Transactions that were received and are not integrated. */
@@ -51,7 +55,8 @@ export class Backlog {
     const facts = this.#control.facts(this.#name, { isRetry: true });
     if (facts.paused) return { by: "operator" };
     if (this.waiting <= 0) return null;
-    const { store, epoch } = this.#context;
+    const { store } = this.#context;
+    const epoch = this.#epoch;
     const fromTxid = toTxid((this.#row()?.integrated?.txid ?? 0n) + 1n);
     const [next] = store.segments(this.#name, { epoch, fromTxid, limit: 1 });
     return next === undefined ? null : holdOf(next, facts);
@@ -69,17 +74,22 @@ export class Backlog {
 
   /** Where integration is going, as far as it may; null when it is stopped. */
   target(end: UpstreamEnd | null): CatchUpTarget | null {
-    const { store, epoch } = this.#context;
+    const { store } = this.#context;
     const facts = this.#control.facts(this.#name);
     const limit = limitOf(facts);
     const { received, receivedTimeMs = null } = this.#row() ?? {};
     if (limit === null || received == null) return null;
     if (facts.until !== null || facts.delayMs > 0 || facts.window !== null) {
-      const last = store.catalogue.lastUntil(this.#name, epoch, limit);
+      const last = store.catalogue.lastUntil(this.#name, this.#epoch, limit);
       return last === null ? null : { txid: last.maxTxid, timeMs: last.timestampMs, isCertain: true };
     }
     if (end !== null && end.txid > received.txid) return end;
     return { txid: received.txid, timeMs: receivedTimeMs, isCertain: end?.isCertain ?? false };
+  }
+
+  /** Of the next segment. */
+  get #epoch(): number {
+    return this.#row()?.integrated?.epoch ?? this.#context.epoch;
   }
 
   #row(): DatabaseRow | null {

@@ -138,6 +138,7 @@ export class CatchUp {
   /** Of the segments that are here. */
   #bytesAfter(integrated: Txid): number {
     const { store, epoch } = this.#context;
-    return store.catalogue.bytesAfter(this.#database, epoch, integrated);
+    const from = store.database(this.#database)?.integrated?.epoch ?? epoch;
+    return store.catalogue.bytesAfter(this.#database, from, integrated);
   }
 }

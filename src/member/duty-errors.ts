@@ -6,7 +6,7 @@ const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
 
 /** Trying again would not help, and costs a comparison of every page: an operator has to look first. */
-const HALTING = new Set(["MIRROR_INCONSISTENT", "INTEGRATION_CHECKSUM"]);
+const HALTING = new Set(["MIRROR_INCONSISTENT", "INTEGRATION_CHECKSUM", "DIVERGED"]);
 
 /** Whether work on a database with this error has stopped until an operator has looked. */
 export function halts(code: string): boolean {

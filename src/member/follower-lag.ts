@@ -1,6 +1,7 @@
 /** How far a follower is behind this member's journal. */
 import { parseTxid, type Txid } from "../ltx/position.ts";
 import type { Receipt } from "../status/member-status.ts";
+import { epochAfter } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 
 /**
@@ -20,7 +21,7 @@ export function followerLag(
   const lagTransactions = Math.max(0, Number(row.received.txid - done));
   if (lagTransactions === 0) return { lagTransactions, lagSeconds: 0 };
   const [oldest] = context.store.segments(database, {
-    epoch: context.epoch,
+    epoch: epochAfter(context, database, done),
     kind: "segment",
     fromTxid: (done + 1n) as Txid,
     limit: 1,

@@ -3,8 +3,9 @@
  * restart neither forgets a member that is away nor starts its time over.
  */
 import { z } from "zod";
-import { parseTxid } from "../ltx/position.ts";
+import { NO_TXID, parseTxid, type Txid } from "../ltx/position.ts";
 import type { FollowerStatus } from "../status/member-status.ts";
+import { epochAfter } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { MemberNeed } from "./retention.ts";
 
@@ -65,11 +66,12 @@ export class FollowerNeeds {
   }
 
   of(database: string): MemberNeed[] {
-    const { configuration, epoch, nowMs } = this.#context;
+    const { configuration, nowMs } = this.#context;
     const justStarted = nowMs() - this.#startedAtMs < GRACE_MS;
     return [...this.#known].flatMap(([member, { places, seenAtMs }]) => {
       const txid = parseTxid(places[database] ?? "");
       if (txid === null || !configuration.members.has(member)) return [];
+      const epoch = epochAfter(this.#context, database, (txid > NO_TXID ? txid - 1n : NO_TXID) as Txid);
       return [{ member, place: { epoch, txid }, seenAtMs: justStarted ? nowMs() : seenAtMs }];
     });
   }

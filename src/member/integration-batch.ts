@@ -49,7 +49,6 @@ export function parseIntent(stored: unknown): IntegrationIntent | null {
 export function nextBatch(
   catalogue: SegmentCatalogue,
   name: string,
-  epoch: number,
   row: DatabaseRow | null,
   passes: (segment: SegmentRow) => boolean = () => true,
 ): Batch | null {
@@ -57,7 +56,13 @@ export function nextBatch(
   const begun = parseIntent(row?.intent);
   // Asked every few seconds of every database, so that it should cost nothing while nothing waits.
   if (begun === null && isAtEnd(row)) return null;
-  const filter = { epoch, kind: "segment", fromTxid: (integrated + 1n) as Txid } as const;
+  // A batch is of one epoch: it ends where a later one begins.
+  const epoch = row?.integrated?.epoch;
+  const filter = {
+    ...(epoch === undefined ? {} : { epoch }),
+    kind: "segment",
+    fromTxid: (integrated + 1n) as Txid,
+  } as const;
   const isNext = (segment: SegmentRow) => integrated > 0n && segment.minTxid <= integrated + 1n;
   if (begun !== null && !begun.snapshot) {
     const segments = catalogue.list(name, filter);
@@ -81,12 +86,13 @@ export function nextBatch(
 function newestSnapshot(
   catalogue: SegmentCatalogue,
   name: string,
-  epoch: number,
+  epoch: number | undefined,
   passes: (segment: SegmentRow) => boolean,
 ): SegmentRow | null {
-  const newest = catalogue.latestSnapshot(name, epoch);
-  if (newest === null || passes(newest)) return newest;
-  return catalogue.list(name, { epoch, kind: "snapshot", order: "newest" }).find(passes) ?? null;
+  const filter = { ...(epoch === undefined ? {} : { epoch }), kind: "snapshot", order: "newest" } as const;
+  const [newest] = catalogue.list(name, { ...filter, limit: 1 });
+  if (newest === undefined || passes(newest)) return newest ?? null;
+  return catalogue.list(name, filter).find(passes) ?? null;
 }
 
 function isAtEnd(row: DatabaseRow | null): boolean {

@@ -9,6 +9,7 @@ import { toTxid } from "../ltx/position.ts";
 import type { FollowerStatus, JournalStatus } from "../status/member-status.ts";
 import { PROGRESS_BYTES } from "./cut-segment.ts";
 import { FollowerNeeds } from "./follower-needs.ts";
+import { epochAfter, newestSnapshot } from "./journal-epochs.ts";
 import type { Shortage } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { PurgeResult } from "./member-control.ts";
@@ -71,14 +72,14 @@ export class PurgeDuty {
    * must stay; null when there is none.
    */
   wantsSnapshot(): string | null {
-    const { space, store, epoch, databases } = this.#context;
+    const { space, store, databases } = this.#context;
     if (!space.isNear) return null;
     let best: { database: string; gain: number } | null = null;
     let staying = 0;
     for (const database of databases.keys()) {
-      const newest = store.latestSnapshot(database, epoch);
+      const newest = newestSnapshot(this.#context, database);
       if (newest === null) continue;
-      const after = store.catalogue.bytesAfter(database, epoch, newest.maxTxid);
+      const after = store.catalogue.bytesAfter(database, newest.epoch, newest.maxTxid);
       const gain = after - newest.bytes;
       staying += after + newest.bytes;
       if (gain > (best?.gain ?? 0) && space.shortage(newest.bytes, { snapshot: true }) === null)
@@ -190,7 +191,8 @@ export class PurgeDuty {
 
   /** Whether the segment that follows what the member has is no longer there. */
   #isCutOff(database: string, { place }: MemberNeed): boolean {
-    const { store, epoch } = this.#context;
+    const { store } = this.#context;
+    const epoch = epochAfter(this.#context, database, place.txid);
     const end = store.database(database)?.received?.txid ?? 0n;
     const next = toTxid(place.txid + 1n);
     const [first] = store.segments(database, { epoch, kind: "segment", fromTxid: next, limit: 1 });

@@ -37,7 +37,7 @@ export async function writeSnapshot(
   const { space, store, journal } = context;
   const ref = { database, kind: "snapshot" as const, minTxid: 1n as Txid, maxTxid: position.txid };
   const own = planSegment(context, ref, baseline, NO_CHECKSUM);
-  const plan = { ...own, timestampMs, nodeId: source.nodeId ?? own.nodeId };
+  const plan = { ...own, epoch: position.epoch, timestampMs, nodeId: source.nodeId ?? own.nodeId };
   const contents = {
     pages: baseline.pages(),
     checksum: (written: Checksum) => provenChecksum(database, written, position),

@@ -113,6 +113,15 @@ export class EpochHistory {
     return reigns.at(next < 0 ? -1 : Math.max(0, next - 1))?.epoch ?? null;
   }
 
+  /** Up to where a position of an epoch, of which only the TXID is known, is on that line; 0 when its epoch is not. */
+  clamp(database: string, { epoch, txid }: Omit<Position, "checksum">): Txid {
+    const line = this.#line(database);
+    const at = line.findIndex((reign) => reign.epoch === epoch);
+    if (at < 0) return NO_TXID;
+    const end = line[at + 1]?.starts[database]?.txid ?? txid;
+    return end < txid ? end : txid;
+  }
+
   /** The reigns that lead to the newest epoch, oldest first. */
   #line(database: string): Epoch[] {
     const line: Epoch[] = [];
