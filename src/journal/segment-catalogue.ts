@@ -164,12 +164,12 @@ export class SegmentCatalogue {
     return this.#endingAt.all(database, txid).map(decode);
   }
 
-  /** The last segment or snapshot of an epoch after which the database has a checksum. Looks at all of them. */
-  leadingTo(database: string, epoch: number, checksum: Checksum): SegmentRow | null {
-    const select = this.#database.prepare<[string, number, string], RawRow>(`
-      SELECT * FROM segments WHERE database = ? AND epoch = ? AND post_apply_checksum = ?
-      ORDER BY max_txid DESC, kind DESC LIMIT 1`);
-    const row = select.get(database, epoch, formatChecksum(checksum));
+  /** The last segment or snapshot after which the database has a checksum. Looks at all of them. */
+  leadingTo(database: string, checksum: Checksum): SegmentRow | null {
+    const select = this.#database.prepare<[string, string], RawRow>(`
+      SELECT * FROM segments WHERE database = ? AND post_apply_checksum = ?
+      ORDER BY epoch DESC, max_txid DESC, kind DESC LIMIT 1`);
+    const row = select.get(database, formatChecksum(checksum));
     return row === undefined ? null : decode(row);
   }
 

@@ -14,6 +14,7 @@ import { SegmentError } from "../ltx/segment-error.ts";
 import { largestSegment } from "../ltx/segment-size.ts";
 import { decodeTrailer, TRAILER_SIZE } from "../ltx/trailer.ts";
 import { type SegmentSummary, verifySegmentInSlices } from "../ltx/verify-segment.ts";
+import { isBeyond } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 
@@ -73,7 +74,7 @@ export interface AwaitedDifference {
  * transaction, wherever the journal ends.
  */
 export async function checkDifference(
-  context: Recipient,
+  context: Recipient & Pick<MemberContext, "history">,
   database: string,
   arrival: Omit<Arrival, "minTxid">,
   awaited: AwaitedDifference,
@@ -86,7 +87,9 @@ export async function checkDifference(
   }
   checkSize(arrival, header, source.size);
   const { pageSize, checksum, atLeast } = awaited;
-  checkMaker(context, database, arrival, header, { position: null, pageSize });
+  // It may be of any epoch on the way to the newest: where the journal here ends does not matter.
+  const { epoch } = parseNodeId(header.nodeId);
+  checkMaker({ configuration: context.configuration, epoch }, database, arrival, header, { position: null, pageSize });
   checkPageSize(arrival, header, { position: null, pageSize });
   if (maxTxid < atLeast) {
     throw new MemberError("SEGMENT_CHAIN", `${name} ends before ${formatTxid(atLeast)}, which readers have seen`);
@@ -99,7 +102,11 @@ export async function checkDifference(
     const message = `${name} is for a copy with checksum ${found}, this one has ${formatChecksum(checksum ?? NO_CHECKSUM)}`;
     throw new MemberError("SEGMENT_CHAIN", message);
   }
-  return await verifySegmentInSlices(source);
+  const summary = await verifySegmentInSlices(source);
+  if (isBeyond(context, database, { epoch, txid: maxTxid, checksum: summary.postApplyChecksum })) {
+    throw new MemberError("SEGMENT_EPOCH", `${name} leads to what is in no later epoch`);
+  }
+  return summary;
 }
 
 /**

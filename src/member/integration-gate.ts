@@ -51,6 +51,11 @@ export function limitOf(facts: GateFacts): { txid: Txid; timeMs: number; addedAt
 }
 
 /** What holds the segment back, the longest-lasting first; null when it may be integrated. */
+/** Whether nothing is, or could be, held back on purpose. */
+export function isUnheld({ paused, until, delayMs, window }: GateFacts): boolean {
+  return !paused && until === null && delayMs === 0 && window === null;
+}
+
 export function holdOf(
   segment: Pick<SegmentRow, "maxTxid" | "timestampMs" | "addedAtMs">,
   facts: GateFacts,

@@ -23,6 +23,7 @@ import { type AppliedCopy, FoundCopy, replaceDatabase, unusableCopy } from "./fo
 import { assertFree } from "./free-space.ts";
 import type { Inbox } from "./inbox.ts";
 import { parseDifferenceName } from "./inbox-directory.ts";
+import { arrivalEpoch } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import type { MirrorCopy } from "./mirror-copy.ts";
@@ -58,6 +59,8 @@ export type ResyncOutcome = "waiting" | "done" | "gap";
 
 interface Request {
   readonly id: string;
+  /** Where the answer is awaited, also when the journal comes to another epoch meanwhile. */
+  readonly directory: string;
   /** As it is, and open; null when all pages were asked for. */
   readonly found: FoundCopy | null;
 }
@@ -103,6 +106,16 @@ export class MirrorResync {
     const what = method === "resync" ? "the pages that differ are fetched" : "all pages are fetched";
     event("warn", "RESYNC_BEGUN", this.#parts.name, `${what}: ${REASONS[reason]}`, { method, reason });
     this.#parts.onStep("resync-begun");
+  }
+
+  /**
+   * The upstream no longer has the segments that the copy needs next: orders a resync. Not of one that an operator has to look
+   * at first, nor before all that is here is integrated.
+   */
+  async goOn(): Promise<void> {
+    const { received, integrated, error } = this.#context.store.database(this.#parts.name) ?? {};
+    const isLevel = integrated != null && received?.txid === integrated.txid;
+    if (this.order === null && isLevel && error == null) await this.begin("resync", "given up");
   }
 
   /** Puts a file in the place of the copy, and orders a resync of it. @throws MemberError COPY_EXISTS */
@@ -173,13 +186,14 @@ export class MirrorResync {
     inbox.awaitedDifference = id;
     this.#show({ ...view, ...facts, state: "asking" });
     onStep("resync-asked");
-    return { id, found };
+    return { id, found, directory: inbox.directory };
   }
 
   #blank(id: string): ResyncView {
     const atLeast = formatTxid(this.#context.store.database(this.#parts.name)?.integrated?.txid ?? NO_TXID);
     const copy = { file: null, sha256: null, pageSize: null, pages: 0, checksum: null, from: null };
-    return { id, state: "preparing", ...copy, atLeast, done: 0, total: null, error: this.#error };
+    const epoch = arrivalEpoch(this.#context, this.#parts.name);
+    return { id, epoch, state: "preparing", ...copy, atLeast, done: 0, total: null, error: this.#error };
   }
 
   async #find(view: ResyncView): Promise<FoundCopy> {
@@ -220,8 +234,7 @@ export class MirrorResync {
     }
   }
 
-  #answer({ id }: Request): Answer | null {
-    const { directory } = this.#parts.inbox;
+  #answer({ id, directory }: Request): Answer | null {
     for (const name of readdirSync(directory)) {
       const difference = parseDifferenceName(name);
       if (difference?.id === id) return { name, path: join(directory, name), maxTxid: difference.maxTxid };

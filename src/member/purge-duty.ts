@@ -172,7 +172,7 @@ export class PurgeDuty {
   #giveUp({ member, database, reason }: GivenUp): void {
     this.#noteGivenUp(member, database);
     const why = reason === "away" ? "it has been away for longer than `giveUpAfter`" : "there was no room for them";
-    const message = `segments that ${member} had not integrated were removed, because ${why}; it goes on from a snapshot`;
+    const message = `segments that ${member} had not integrated were removed, because ${why}; it goes on with the pages that differ`;
     this.#context.event("warn", "MEMBER_GIVEN_UP", database, message, { member, reason });
   }
 

@@ -1,7 +1,7 @@
 /** What it would take to make a mirror's copy equal to its upstream's, and which way is the cheapest. */
 import { existsSync } from "node:fs";
 import type { ResyncMethod } from "../journal/resync-ledger.ts";
-import { NO_TXID, parseTxid } from "../ltx/position.ts";
+import { formatTxid, NO_TXID, parseTxid } from "../ltx/position.ts";
 import { BYTES_PER_PAGE_SUM } from "../sqlite/page-sums.ts";
 import { halts } from "./duty-errors.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -27,7 +27,7 @@ export function planRebuild(
   const pages = theirs?.pageCount ?? row?.pageCount ?? 0;
   const snapshot = pages * (theirs?.pageSize ?? row?.pageSize ?? 0);
   const missing = bytesMissing(context, database, upstream);
-  const here = context.store.catalogue.bytesAfter(database, context.epoch, row?.integrated?.txid ?? NO_TXID);
+  const here = bytesHere(context, database);
   const error = row?.error?.code ?? null;
   const hasCopy = existsSync(context.databases.get(database) ?? "");
   const isReadable = hasCopy && !UNREADABLE.has(error ?? "");
@@ -51,8 +51,17 @@ export function methodToOrder(method: RebuildMethod): ResyncMethod | null {
 }
 
 /** Whether the upstream says that it no longer has the segments that this member needs next. */
-export function isCutOff({ self }: MemberContext, database: string, upstream: Peer | null): boolean {
-  return upstream?.status?.followers[self.name]?.databases[database]?.cutOff === true;
+export function isCutOff({ self, store }: MemberContext, database: string, upstream: Peer | null): boolean {
+  const cutOff = upstream?.status?.followers[self.name]?.databases[database]?.cutOff;
+  const received = store.database(database)?.received ?? null;
+  // What it says of an earlier position is out of date.
+  return cutOff !== undefined && received !== null && cutOff === formatTxid(received.txid);
+}
+
+/** Of the segments that are here and not integrated. */
+function bytesHere({ store, epoch }: MemberContext, database: string): number {
+  const integrated = store.database(database)?.integrated ?? null;
+  return store.catalogue.bytesAfter(database, integrated?.epoch ?? epoch, integrated?.txid ?? NO_TXID);
 }
 
 /** Of the segments that have not arrived, by the average of those that have. */

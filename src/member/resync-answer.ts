@@ -14,6 +14,7 @@ import {
   CHECKSUM_FLAG,
   type Checksum,
   NO_CHECKSUM,
+  type Position,
   parseChecksum,
   parseTxid,
   type Txid,
@@ -26,6 +27,7 @@ import { Turns } from "../sqlite/turns.ts";
 import type { ResyncView } from "../status/member-status.ts";
 import { cutSegment, PROGRESS_BYTES, planSegment, type SegmentPlan } from "./cut-segment.ts";
 import { assertFree } from "./free-space.ts";
+import { epochAfter, isBeyond } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { assertWalAllowed, type VerificationSource } from "./verification.ts";
@@ -89,14 +91,25 @@ async function checkSums({ pages, checksum, sha256 }: ResyncView, path: string):
 
 /** The last segment of the state that the copy has, when the journal goes on from there. */
 function knownState(context: MemberContext, database: string, request: ResyncView): SegmentRow | null {
-  const { store, epoch, journal } = context;
+  const { store, journal } = context;
   const checksum = parseChecksum(request.checksum ?? "");
-  const row = checksum === null ? null : store.catalogue.leadingTo(database, epoch, checksum);
-  if (row === null || row.maxTxid === 1n || row.maxTxid < (parseTxid(request.atLeast) ?? 0n)) return null;
+  const row = checksum === null ? null : store.catalogue.leadingTo(database, checksum);
+  if (
+    row === null ||
+    checksum === null ||
+    isBeyond(context, database, { epoch: row.epoch, txid: row.maxTxid, checksum })
+  )
+    return null;
+  if (row.maxTxid === 1n || row.maxTxid < (parseTxid(request.atLeast) ?? 0n)) return null;
   const { commit, pageSize } = journal.readHeader(row);
   if (commit !== request.pages || pageSize !== request.pageSize) return null;
   const next = toTxid(row.maxTxid + 1n);
-  const [following] = store.segments(database, { epoch, kind: "segment", fromTxid: next, limit: 1 });
+  const [following] = store.segments(database, {
+    epoch: epochAfter(context, database, row.maxTxid),
+    kind: "segment",
+    fromTxid: next,
+    limit: 1,
+  });
   const isEnd = store.database(database)?.received?.txid === row.maxTxid;
   return isEnd || (following !== undefined && following.minTxid <= next) ? row : null;
 }
@@ -131,7 +144,7 @@ async function writePages(
   const preApplyChecksum = isWhole ? NO_CHECKSUM : (parseChecksum(request.checksum ?? "") ?? NO_CHECKSUM);
   const kind = isWhole ? ("snapshot" as const) : ("segment" as const);
   const own = planSegment(context, { database, kind, minTxid, maxTxid }, baseline, preApplyChecksum);
-  const plan = { ...own, ...originAt(context, database, maxTxid) };
+  const plan = { ...own, ...originAt(context, database, position) };
   const expected = chosen?.checksum ?? position.checksum;
   const contents = {
     pages: chosen === null ? baseline.pages() : pagesOf(source, chosen.pgnos),
@@ -151,8 +164,13 @@ async function writePages(
 }
 
 /** Who committed what is there, and when: a copy of it is no less that member's. */
-function originAt(context: MemberContext, database: string, txid: Txid): { nodeId?: bigint; timestampMs?: number } {
-  const row = context.store.catalogue.endingAt(database, txid).at(-1);
+function originAt(
+  context: MemberContext,
+  database: string,
+  { txid, checksum }: Position,
+): { nodeId?: bigint; timestampMs?: number } {
+  const rows = context.store.catalogue.endingAt(database, txid);
+  const row = rows.findLast((each) => each.postApplyChecksum === checksum);
   if (row === undefined) return {};
   const { nodeId, timestampMs } = context.journal.readHeader(row);
   return { nodeId, timestampMs };

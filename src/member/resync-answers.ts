@@ -101,12 +101,12 @@ export class ResyncAnswers {
 
   async #deliver(
     database: string,
-    { id }: ResyncView,
+    { id, epoch }: ResyncView,
     file: DifferenceFile & { path: string },
     stop: AbortSignal,
   ): Promise<void> {
     const { maxTxid, pages, bytes } = file;
-    const name = `${inboxDirectory(database, this.#context.epoch)}/${formatDifferenceName({ maxTxid, id })}`;
+    const name = `${inboxDirectory(database, epoch)}/${formatDifferenceName({ maxTxid, id })}`;
     await this.#source.put(file.path, name, bytes, stop);
     const { follower } = this.#source;
     const message = `${follower} was sent the ${pages} pages in which its copy differs`;

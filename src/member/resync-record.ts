@@ -1,6 +1,6 @@
 /** What the state and the journal remember of a copy that was made equal to the upstream's. */
 import { isSnapshot } from "../ltx/header.ts";
-import type { Position } from "../ltx/position.ts";
+import { parseNodeId } from "../ltx/node-id.ts";
 import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import type { AppliedCopy } from "./found-copy.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -23,9 +23,10 @@ export async function recordResync(
   database: string,
   { answerPath, summary, applied, onStep }: Resynced,
 ): Promise<boolean> {
-  const { store, journal, epoch, space } = context;
+  const { store, journal, history, space } = context;
   const { header, postApplyChecksum, bytes, pages } = summary;
   const { maxTxid, minTxid, timestampMs, pageSize, preApplyChecksum } = header;
+  const { epoch } = parseNodeId(header.nodeId);
   const received = store.database(database)?.received ?? null;
   const isAhead = received === null || maxTxid > received.txid;
   const follows = received?.txid === minTxid - 1n && received.checksum === preApplyChecksum;
@@ -40,7 +41,7 @@ export async function recordResync(
   if (isAdopted) await journal.adopt(answerPath, ref);
   onStep("resync-adopted");
   const nowMs = context.nowMs();
-  const position: Position = { epoch, txid: maxTxid, checksum: postApplyChecksum };
+  const position = history.forward(database, { epoch, txid: maxTxid, checksum: postApplyChecksum });
   store.transaction(() => {
     applied.saveChecksums();
     if (isAdopted)

@@ -20,7 +20,7 @@ export class ShipmentProgress {
   /** What the state remembers of `shipped`; it may lag behind, because shipping twice is harmless. */
   saved: Txid;
   #wish: { readonly txid: Txid; readonly sinceMs: number } | null = null;
-  #cutOffSinceMs: number | null = null;
+  #cutOff: { readonly txid: Txid; readonly sinceMs: number } | null = null;
 
   constructor(shipped: Txid) {
     this.shipped = shipped;
@@ -49,17 +49,17 @@ export class ShipmentProgress {
 
   /** What is shipped next is there, so that the follower is not cut off. */
   goesOn(): void {
-    this.#cutOffSinceMs = null;
+    this.#cutOff = null;
   }
 
   /** Whether the follower was told for a while now that its copy is to be compared, and has not asked. */
   hasWaitedForRequest(nowMs: number): boolean {
-    this.#cutOffSinceMs ??= nowMs;
-    return nowMs - this.#cutOffSinceMs >= RESYNC_PATIENCE_MS;
+    if (this.#cutOff?.txid !== this.shipped) this.#cutOff = { txid: this.shipped, sinceMs: nowMs };
+    return nowMs - this.#cutOff.sinceMs >= RESYNC_PATIENCE_MS;
   }
 
-  /** Whether only a snapshot, or a comparison of pages, takes the follower on. */
-  get isCutOff(): boolean {
-    return this.#cutOffSinceMs !== null;
+  /** The transaction after which only a snapshot, or a comparison of pages, takes the follower on; null when segments do. */
+  get cutOffAt(): Txid | null {
+    return this.#cutOff?.txid === this.shipped ? this.shipped : null;
   }
 }

@@ -13,10 +13,10 @@ import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { formatTxid, NO_TXID, parsePosition, type Txid } from "../ltx/position.ts";
-import type { DatabaseStatus, FollowerStatus, Receipt } from "../status/member-status.ts";
+import type { DatabaseStatus, FollowerStatus } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
-import { followerLag } from "./follower-lag.ts";
 import { followerLease } from "./follower-lease.ts";
+import { followerViews } from "./follower-views.ts";
 import { inboxDirectory } from "./inbox-directory.ts";
 import { contiguousBatch } from "./integration-batch.ts";
 import { epochAfter, isBeyond, newestSnapshot } from "./journal-epochs.ts";
@@ -262,9 +262,9 @@ export class Shipper {
       ({ minTxid }) => !isHeld && (limit === null || minTxid <= limit),
     );
     const [first] = due;
-    if (first === undefined || first.kind === "snapshot") {
-      if (await this.#answersInstead(database, stop)) return false;
-    }
+    const goesOn = first?.kind === "segment";
+    if (goesOn) progress.goesOn();
+    else if (await this.#answersInstead(database, first === undefined ? null : progress, stop)) return false;
     if (first === undefined) return false;
     // What follows a snapshot is for the next pass, which may merge it.
     const rows = first.kind === "snapshot" ? [first] : due;
@@ -285,14 +285,19 @@ export class Shipper {
   }
 
   /**
-   * Where no segment is due: whether the follower gets, or is to ask for, the pages in which its copy differs. Then no
-   * snapshot is sent. What it received by that, its receipt says.
+   * Where no segment is due: whether the follower gets, or is to ask for, the pages in which its copy differs, so that no
+   * snapshot is sent. What it has received by that, its receipt says.
+   * @param progress of a follower that is cut off from what it needs next; null when it needs nothing.
    */
-  async #answersInstead(database: string, stop: AbortSignal): Promise<boolean> {
-    const status = this.#peer.status?.databases[database];
-    const request = this.#peer.alive ? (status?.resync ?? null) : null;
+  async #answersInstead(database: string, progress: ShipmentProgress | null, stop: AbortSignal): Promise<boolean> {
+    const { nowMs } = this.#context;
+    const status = this.#peer.alive ? this.#peer.status?.databases[database] : undefined;
+    const request = status?.resync ?? null;
     if (request !== null) await this.#answers.answer(database, request, stop);
-    return request !== null;
+    // One that an operator has to look after first does not ask by itself.
+    const mayAsk = status?.integrated != null && status.error === null;
+    if (progress === null || !mayAsk) progress?.goesOn();
+    return request !== null || (mayAsk && progress !== null && !progress.hasWaitedForRequest(nowMs()));
   }
 
   /** Ships one file for as many segments as can be merged, where that is less. Returns its last transaction, or null. */
@@ -361,41 +366,8 @@ export class Shipper {
 
   /** What `status` shows of this follower, and of the members behind it as far as it knows them. */
   views(): [string, FollowerStatus][] {
-    const { name } = this.#peer.member;
-    const behind = Object.entries(this.#peer.status?.followers ?? {});
-    return [
-      [name, this.#view()],
-      ...behind.map(([member, known]): [string, FollowerStatus] => {
-        const receipts = Object.entries(known.databases).map(([database, receipt]): [string, Receipt] => [
-          database,
-          { ...receipt, shipped: null, ...followerLag(this.#context, database, receipt.integrated) },
-        ]);
-        const reachable = known.reachable && this.#peer.alive;
-        return [member, { ...known, via: known.via ?? name, reachable, databases: Object.fromEntries(receipts) }];
-      }),
-    ];
-  }
-
-  #view(): FollowerStatus {
-    const databases: FollowerStatus["databases"] = {};
-    for (const database of this.#databases) {
-      const known = this.#peer.status?.databases[database];
-      const integrated = known?.integrated?.txid ?? null;
-      databases[database] = {
-        shipped: formatTxid(this.#progressOf(database).shipped),
-        received: known?.received?.txid ?? null,
-        integrated,
-        ...followerLag(this.#context, database, integrated),
-      };
-    }
-    const movedAtMs = this.#peer.heartbeatMovedAtMs;
-    return {
-      via: null,
-      reachable: this.#peer.alive,
-      heartbeat: movedAtMs === null ? null : new Date(movedAtMs).toISOString(),
-      error: this.#error,
-      databases,
-    };
+    const progressOf = (database: string) => this.#progressOf(database);
+    return followerViews(this.#context, this.#peer, { databases: this.#databases, progressOf, error: this.#error });
   }
 }
 

@@ -65,6 +65,8 @@ const progressSchema = z.object({
 const resyncSchema = z.object({
   /** Of this request; the answer names it. */
   id: hex16,
+  /** Of the directory of its inbox in which it awaits the answer. */
+  epoch: z.int().min(1),
   /** `asking`: the answer may be sent. */
   state: z.enum(["preparing", "asking", "applying"]),
   /** Page checksums of the copy, below the mailbox; null when all pages are asked for. */
@@ -129,8 +131,8 @@ const receiptSchema = z.object({
   lagTransactions: z.int().nullable(),
   /** Age of the oldest transaction that it has not integrated, by the clock of the operational member. */
   lagSeconds: z.number().nullable().default(null),
-  /** The journal here no longer holds what it needs next: its copy is to be compared page by page. */
-  cutOff: z.boolean().optional(),
+  /** What it has received, when the journal here no longer holds what comes next: its copy is to be compared page by page. */
+  cutOff: hex16.optional(),
 });
 
 const followerSchema = z.object({

@@ -2,8 +2,10 @@
 import { parseTxid } from "../../ltx/position.ts";
 import type { UpstreamEnd } from "../backlog.ts";
 import { InboxWatcher } from "../inbox-watcher.ts";
+import { isUnheld } from "../integration-gate.ts";
 import type { Member } from "../member.ts";
 import type { MirrorDuty } from "../mirror-duty.ts";
+import { isCutOff } from "../rebuild.ts";
 
 /** While a backup has the database: integration goes on soon after it has read it. */
 const HELD_INTERVAL_MS = 100;
@@ -22,11 +24,18 @@ async function integrateFrom(directory: string, member: Member, duty: MirrorDuty
       await duty.poll(upstreamEnd(member, duty.name), stop);
       await watcher.looked(duty.inbox.taken - before);
       if (duty.beginsAnew) await bridge(member, duty);
+      if (isStranded(member, duty)) await duty.orderResync((resync) => resync.goOn());
       await duty.due.wait(duty.heldBy === null ? watcher.intervalMs : HELD_INTERVAL_MS, stop);
     }
   } finally {
     await watcher.close();
   }
+}
+
+/** Whether the upstream no longer has what comes next, and nothing holds integration back on purpose. */
+function isStranded({ context, upstream, integration }: Member, { name, resync }: MirrorDuty): boolean {
+  if (resync !== null || upstream?.alive !== true || !isCutOff(context, name, upstream)) return false;
+  return isUnheld(integration.facts(name));
 }
 
 async function bridge(member: Member, duty: MirrorDuty): Promise<void> {

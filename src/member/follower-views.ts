@@ -1,0 +1,49 @@
+/** What `status` shows of a follower, and of the members behind it as far as it knows them. */
+import { formatTxid } from "../ltx/position.ts";
+import type { FollowerStatus, Receipt } from "../status/member-status.ts";
+import { followerLag } from "./follower-lag.ts";
+import type { MemberContext } from "./member-context.ts";
+import type { Peer } from "./peer.ts";
+import type { ShipmentProgress } from "./shipment-progress.ts";
+
+interface Shipping {
+  readonly databases: readonly string[];
+  progressOf(database: string): ShipmentProgress;
+  /** What keeps it from being shipped to. */
+  readonly error: FollowerStatus["error"];
+}
+
+export function followerViews(context: MemberContext, peer: Peer, shipping: Shipping): [string, FollowerStatus][] {
+  const { name } = peer.member;
+  const behind = Object.entries(peer.status?.followers ?? {});
+  return [
+    [name, followerView(context, peer, shipping)],
+    ...behind.map(([member, known]): [string, FollowerStatus] => {
+      const receipts = Object.entries(known.databases).map(([database, receipt]): [string, Receipt] => {
+        const { received, integrated } = receipt;
+        return [database, { shipped: null, received, integrated, ...followerLag(context, database, integrated) }];
+      });
+      const reachable = known.reachable && peer.alive;
+      return [member, { ...known, via: known.via ?? name, reachable, databases: Object.fromEntries(receipts) }];
+    }),
+  ];
+}
+
+function followerView(context: MemberContext, peer: Peer, { databases, progressOf, error }: Shipping): FollowerStatus {
+  const receipts = databases.map((database): [string, Receipt] => {
+    const known = peer.status?.databases[database];
+    const integrated = known?.integrated?.txid ?? null;
+    const { shipped, cutOffAt } = progressOf(database);
+    const receipt = { shipped: formatTxid(shipped), received: known?.received?.txid ?? null, integrated };
+    const cutOff = cutOffAt === null ? {} : { cutOff: formatTxid(cutOffAt) };
+    return [database, { ...receipt, ...cutOff, ...followerLag(context, database, integrated) }];
+  });
+  const movedAtMs = peer.heartbeatMovedAtMs;
+  return {
+    via: null,
+    reachable: peer.alive,
+    heartbeat: movedAtMs === null ? null : new Date(movedAtMs).toISOString(),
+    error,
+    databases: Object.fromEntries(receipts),
+  };
+}
