@@ -14,6 +14,7 @@ import { registerInspect } from "./inspect.ts";
 import { registerIntegrate } from "./integrate.ts";
 import { registerPause } from "./pause.ts";
 import { printError } from "./print-error.ts";
+import { registerPromote } from "./promote.ts";
 import { registerPurge } from "./purge.ts";
 import { registerRebuild } from "./rebuild.ts";
 import type { Execute, Register } from "./register.ts";
@@ -54,6 +55,7 @@ const COMMANDS: readonly Register[] = [
   registerRestore,
   registerRebuild,
   registerSalvage,
+  registerPromote,
   registerFence,
   registerUnfence,
   registerDemo,

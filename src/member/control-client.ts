@@ -10,6 +10,7 @@ import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./contro
 import type {
   IntegrateOptions,
   MemberControl,
+  PromoteOptions,
   PurgeOptions,
   RebuildOptions,
   ResumeOptions,
@@ -76,6 +77,10 @@ class ControlClient implements MemberControl {
 
   fence(databases?: readonly string[]) {
     return this.#call("fence", { databases }, controlSchemas.results.fence);
+  }
+
+  promote(options: PromoteOptions) {
+    return this.#call("promote", options, controlSchemas.results.promote);
   }
 
   unfence(databases?: readonly string[]) {

@@ -29,6 +29,7 @@ const requests = {
   pause: databases,
   resume: z.strictObject({ ...databases.shape, until: until.optional() }),
   fence: databases,
+  promote: z.strictObject({ force: z.string().optional() }),
   unfence: databases,
   verify: databases,
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
@@ -59,6 +60,20 @@ const results = {
   pause: z.array(orderResult),
   resume: z.array(orderResult),
   fence: z.array(fenceResult),
+  promote: z.object({
+    member: z.string(),
+    epoch: z.int(),
+    from: z.string(),
+    databases: z.array(
+      z.object({
+        database: z.string(),
+        position: z.string().nullable(),
+        time: z.string().nullable(),
+        ageSeconds: z.number().nullable(),
+      }),
+    ),
+    untold: z.array(z.string()),
+  }),
   unfence: z.array(fenceResult),
   verify: z.array(
     z.object({

@@ -58,6 +58,7 @@ function createApp(control: MemberControl): FastifyInstance {
     control.resume(databases, until === undefined ? {} : { until }),
   );
   post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));
+  post(app, "promote", requests.promote, ({ force }) => control.promote(force === undefined ? {} : { force }));
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases }) => control.verify(databases));
   post(app, "segments", requests.segments, ({ database, limit }) =>

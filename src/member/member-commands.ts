@@ -11,6 +11,8 @@ import type {
   IntegrationResult,
   MemberControl,
   OrderResult,
+  PromoteOptions,
+  PromoteResult,
   PurgeOptions,
   PurgeResult,
   RebuildOptions,
@@ -59,6 +61,8 @@ export abstract class MemberCommands implements MemberControl {
 
   /** Reads the configuration again and applies it; null when no daemon serves this member. */
   abstract readonly reloader: (() => Promise<ReloadResult>) | null;
+
+  abstract promote(options: PromoteOptions): Promise<PromoteResult>;
 
   /** This member's own status document. */
   abstract ownStatus(): MemberStatus;

@@ -174,6 +174,28 @@ export interface SeedResult {
   readonly path: string;
 }
 
+export interface PromoteOptions {
+  /** The name of the operational member: promote whatever it does, and whoever has received more. */
+  readonly force?: string;
+}
+
+export interface PromoteResult {
+  readonly member: string;
+  /** That has begun. */
+  readonly epoch: number;
+  /** Who was operational. */
+  readonly from: string;
+  /** What was received last of each database: `epoch:txid:checksum`, when it was cut, and how long ago by this member's clock. */
+  readonly databases: readonly {
+    readonly database: string;
+    readonly position: string | null;
+    readonly time: string | null;
+    readonly ageSeconds: number | null;
+  }[];
+  /** Members that could not be told: none of them may be started as operational. */
+  readonly untold: readonly string[];
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -184,6 +206,8 @@ export interface MemberControl {
   /** @throws MemberError UNTIL_PASSED, UNTIL_OF_MANY. */
   resume(databases?: readonly string[], options?: ResumeOptions): Promise<OrderResult[]>;
   fence(databases?: readonly string[]): Promise<FenceResult[]>;
+  /** Makes a mirror the operational member, in an epoch of its own. */
+  promote(options: PromoteOptions): Promise<PromoteResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[]): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

@@ -10,6 +10,15 @@ export type MemberErrorCode =
   | "NOT_OPERATIONAL"
   | "NOT_A_MIRROR"
   | "UNFENCE_REFUSED"
+  /** The operational member lives. */
+  | "PROMOTION_ALIVE"
+  /** Another mirror has received more. */
+  | "PROMOTION_BEHIND"
+  /** Not everything that was received is integrated. */
+  | "PROMOTION_INCOMPLETE"
+  /** A reporting member. */
+  | "PROMOTION_TYPE"
+  | "PROMOTION_UNSERVED"
   /** A transaction, or time, that is integrated already. */
   | "UNTIL_PASSED"
   /** A transaction ID for several databases. */

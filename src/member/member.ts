@@ -22,7 +22,7 @@ import { IntegrationControl } from "./integration-control.ts";
 import { JournalSpace } from "./journal-space.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
-import type { ReloadResult } from "./member-control.ts";
+import type { PromoteOptions, PromoteResult, ReloadResult } from "./member-control.ts";
 import {
   connectionFingerprint,
   followersOf,
@@ -37,6 +37,7 @@ import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
+import { promote } from "./promotion.ts";
 import { PurgeDuty } from "./purge-duty.ts";
 import { serve } from "./service.ts";
 import { Shipper } from "./shipper.ts";
@@ -80,6 +81,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
+  /** Whether a daemon serves this member. */
+  override running = false;
   /** Set when what this member should be doing may be something else now. */
   readonly planOutdated = new Signal();
   /** Set when databases may have come or gone, so that they are looked for before their time. */
@@ -92,7 +95,6 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly #found: OperationalDatabases;
   readonly #followed: MirrorDatabases;
   readonly #lock: ProcessLock;
-  #running = false;
   #closed = false;
 
   /** Opens the state directory, making what is missing. Throws StateError LOCK_HELD when another process has it. */
@@ -330,15 +332,6 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
 
-  get running(): boolean {
-    return this.#running;
-  }
-
-  /** Marks the member as served by a daemon, so that status says so. */
-  set running(running: boolean) {
-    this.#running = running;
-  }
-
   /** This member's own status document. */
   ownStatus(): MemberStatus {
     const duties = new Map<string, DutyFacts>();
@@ -370,12 +363,16 @@ export class Member extends MemberCommands implements AsyncDisposable {
       watchdog,
     };
     const status = buildStatus(this.context, parts);
-    return this.#running ? status : { ...status, state: "down", reachable: false };
+    return this.running ? status : { ...status, state: "down", reachable: false };
   }
 
   /** Every member behind this one, as far as receipts say. */
   #followers(): [string, FollowerStatus][] {
     return [...this.shippers.values()].flatMap((shipper) => shipper.views());
+  }
+
+  override async promote(options: PromoteOptions): Promise<PromoteResult> {
+    return await promote(this, options);
   }
 
   /** Serves until `stop` is aborted. */

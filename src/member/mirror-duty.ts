@@ -75,6 +75,8 @@ export class MirrorDuty {
     this.#path = path;
     this.#context = context;
     this.#errors = new DutyErrors(context, name);
+    // What was captured in an earlier reign says nothing of the WAL any more.
+    if (context.store.database(name)?.walPosition != null) context.store.saveDatabase(name, { walPosition: null });
     this.#onStep = onStep ?? (() => {});
     this.#copy = new MirrorCopy(context, name, path, this.#onStep);
     const lock = { take: () => this.#lockForBatch(), free: () => this.#lock?.freeDatabase() };
@@ -282,6 +284,11 @@ export class MirrorDuty {
     const row = this.#context.store.catalogue.endingAt(this.name, position.txid).at(-1);
     if (row === undefined) return { position };
     return { position: { ...position, epoch: row.epoch }, nodeId: this.#context.journal.readHeader(row).nodeId };
+  }
+
+  /** Runs `work` while nothing is taken in and nothing integrated. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#serial.run(work);
   }
 
   /** Whether all that arrived is integrated. */

@@ -224,24 +224,6 @@ export class OperationalDuty {
     await this.#serial.run(async () => this.#close());
   }
 
-  /**
-   * Fences the database first of all, then cuts what had been committed by then, and closes it for good. Throws what keeps
-   * it from being fenced; what keeps the rest from being cut is reported.
-   */
-  async depose(): Promise<void> {
-    await this.#serial.run(async () => {
-      await fence(this.#path);
-      this.#fenced = true;
-      try {
-        if (this.#database !== null) await this.#cutAll();
-      } catch (error) {
-        this.#errors.report(error);
-      }
-      this.#isRetired = true;
-      this.#close();
-    });
-  }
-
   /** Closes the database for good: what is asked afterwards fails. */
   async retire(): Promise<void> {
     await this.#serial.run(async () => {

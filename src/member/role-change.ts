@@ -1,54 +1,86 @@
 /** What a change of the role demands of the databases: the fence of a member that was operational, and its removal on one that is now. */
 import { existsSync } from "node:fs";
+import type { DatabaseRow } from "../journal/state-store.ts";
 import { fence, unfence } from "../sqlite/fence.ts";
+import { MirrorDatabase } from "../sqlite/mirror-database.ts";
+import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { errorView } from "./error-view.ts";
 import type { Member } from "./member.ts";
+import { parseRecord } from "./mirror-record.ts";
 
 /**
- * Fences every database of a member that must not serve, each after a last cut where it was captured; before anything else of
- * the plan. What fails is an event, and is tried again.
+ * Fences every database of a member that must not serve, before anything else of the plan; what was captured until now is
+ * cut up to its end. What fails is an event, and is tried again.
  * @returns whether all of them are fenced, or must not be.
  */
 export async function fenceIfDeposed(member: Member): Promise<boolean> {
   if (member.roles.duty !== "none") return true;
-  const databases = [...member.context.databases].filter(([, path]) => existsSync(path));
-  const done = await Promise.all(
-    databases.map(([name, path]) =>
-      attempt(member, name, "FENCE_FAILED", async () => {
-        const duty = member.operational.get(name);
-        if (duty === undefined) await fence(path);
-        else await duty.depose();
-      }),
-    ),
-  );
-  return done.every(Boolean);
+  return await attemptAll(member, "FENCE_FAILED", async (name, path) => {
+    await fence(path);
+    const duty = member.operational.get(name);
+    // What keeps the rest from being cut is in the duty's own report.
+    if (duty !== undefined && duty.walBytes !== null) await duty.rotate().catch(() => undefined);
+  });
 }
 
 /**
- * Makes the databases of a member that has claimed an epoch writable; then it is operational. Nothing may have them open.
+ * Makes the databases of a member that has claimed an epoch writable; then it is operational. Nothing else may have them
+ * open in this process.
  * @returns whether it is done, or there is nothing to do.
  */
 export async function serveIfClaimed(member: Member): Promise<boolean> {
   const { roles, context } = member;
   if (roles.state.role !== "claimed" || roles.duty === "none") return true;
-  const databases = [...context.databases].filter(([, path]) => existsSync(path));
-  const done = await Promise.all(
-    databases.map(([name, path]) => attempt(member, name, "UNFENCE_FAILED", () => unfence(path))),
-  );
-  if (!done.every(Boolean)) return false;
+  if (!(await attemptAll(member, "UNFENCE_FAILED", (name, path) => makeWritable(member, name, path)))) return false;
   roles.apply({ type: "served" });
   const { epoch } = roles;
   context.event("warn", "OPERATIONAL", null, `this member is operational in epoch ${epoch}`, { epoch });
   return true;
 }
 
-async function attempt(member: Member, name: string, code: string, change: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await change();
-    return true;
-  } catch (error) {
-    const { message } = errorView(error, member.context.nowMs());
-    member.context.event("error", code, name, message);
-    return false;
+/** A mirror's copy proves by its own last commit where in the WAL capture begins, so that no page need be read. */
+async function makeWritable(member: Member, name: string, path: string): Promise<void> {
+  const { store } = member.context;
+  const row = store.database(name);
+  if (row === null || !isCopy(row)) {
+    await unfence(path);
+    return;
   }
+  const table = new PageChecksumTable(store.chunkStore(name), row.pageCount ?? 0, row.integrated?.checksum);
+  const copy = await MirrorDatabase.open(path, { table, ...parseRecord(row) });
+  try {
+    const { salt1, salt2, frame, checksum1, checksum2 } = await copy.unfence();
+    const walPosition = { salt1, salt2, frame, checksum1, checksum2 };
+    store.saveDatabase(name, { walPosition, mirrorMark: null, closedSignature: null });
+    // Before the copy is closed, or SQLite might remove the WAL, and the place in it with it.
+    await member.operational.get(name)?.rotate();
+  } finally {
+    await copy.close();
+  }
+}
+
+/** Whether what is known of the file is what a mirror left; after a crash it may be writable already. */
+function isCopy({ integrated, mirrorMark, closedSignature }: DatabaseRow): boolean {
+  return integrated !== null && (mirrorMark !== null || closedSignature !== null);
+}
+
+async function attemptAll(
+  member: Member,
+  code: "FENCE_FAILED" | "UNFENCE_FAILED",
+  change: (name: string, path: string) => Promise<void>,
+): Promise<boolean> {
+  const databases = [...member.context.databases].filter(([, path]) => existsSync(path));
+  const done = await Promise.all(
+    databases.map(async ([name, path]) => {
+      try {
+        await change(name, path);
+        return true;
+      } catch (error) {
+        const { message, code: cause } = errorView(error, member.context.nowMs());
+        member.context.event("error", code, name, message, { error: cause });
+        return false;
+      }
+    }),
+  );
+  return done.every(Boolean);
 }

@@ -31,7 +31,7 @@ import type { AppendStep } from "./wal-appender.ts";
 import { frameOffset, WAL_HEADER_SIZE } from "./wal-format.ts";
 import type { WalIndexState } from "./wal-index.ts";
 import { type ClosedSignature, isRebuiltEmpty, markOf, showsMark, signatureOf, type WalMark } from "./wal-mark.ts";
-import { FENCED } from "./write-version.ts";
+import { FENCED, WRITABLE } from "./write-version.ts";
 
 /** Points between which a process may die: those of an append, then those of a checkpoint. */
 export type IntegrationStep = AppendStep | "checkpoint" | "truncate" | "checkpointed";
@@ -261,6 +261,19 @@ export class MirrorDatabase {
    */
   baseline(): Baseline {
     return this.#session.beginBaseline();
+  }
+
+  /**
+   * Takes the fence away: behind the commit that is returned, applications may write. Only {@link close} may follow.
+   * @throws DatabaseError MIRROR_INCONSISTENT, DATABASE_BUSY
+   */
+  async unfence(): Promise<WalMark> {
+    return await this.#alone(async () => {
+      return await this.#session.appender.exclusively(async (state) => {
+        await this.#assertOurs(state);
+        return await appendWriteVersion(this.#session, state, WRITABLE);
+      });
+    });
   }
 
   /**

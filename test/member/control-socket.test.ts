@@ -9,6 +9,7 @@ import { startControlServer } from "../../src/member/control-server.ts";
 import type {
   IntegrateOptions,
   MemberControl,
+  PromoteOptions,
   PurgeOptions,
   RebuildOptions,
   SeedOptions,
@@ -95,6 +96,12 @@ class EchoMember implements MemberControl {
     this.asked.push(options);
     const bytes = { replay: null, resync: 8, snapshot: 4096 };
     return [{ database: "shop", method: "resync" as const, bytes, pages: 1, error: "MIRROR_INCONSISTENT" }];
+  }
+
+  async promote(options: PromoteOptions) {
+    this.asked.push(options);
+    const received = { database: "shop", position: null, time: null, ageSeconds: null };
+    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], untold: ["faro"] };
   }
 
   async seed({ database, file }: SeedOptions) {

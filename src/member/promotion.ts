@@ -1,0 +1,195 @@
+/**
+ * Promotion: a mirror becomes operational in an epoch of its own, because the operational member is lost.
+ *
+ * Guarantee: the epoch begins, durably and in one step with the role, exactly where every database of this member ends; what
+ * was received is integrated before. Who reigned before is deposed as soon as it learns of that, see start-check.ts.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { formatPosition, type Position, parsePosition } from "../ltx/position.ts";
+import { type Epoch, nextEpoch } from "../roles/epoch-history.ts";
+import { knownEpoch } from "../roles/role-state.ts";
+import type { Member } from "./member.ts";
+import type { PromoteOptions, PromoteResult } from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
+import type { MirrorDuty } from "./mirror-duty.ts";
+import type { Peer } from "./peer.ts";
+import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { serveIfClaimed } from "./role-change.ts";
+
+/** Five heartbeats: an operational member that says nothing for so long does not run, or cannot be reached. */
+const SILENCE_MS = 10_000;
+const LOOK_INTERVAL_MS = 500;
+/** A segment may arrive while the last one is being integrated. */
+const ATTEMPTS = 20;
+const SERVED_LIMIT_MS = 60_000;
+/** Others look at this member every 10 s at least; who does not live is not waited for. */
+const TOLD_LIMIT_MS = 15_000;
+const LIFE_SIGN_MS = 3_000;
+
+/**
+ * @throws MemberError NOT_A_MIRROR, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_INCOMPLETE: nothing has
+ * changed then; PROMOTION_UNSERVED when the databases cannot be made writable, which the daemon goes on trying.
+ */
+export async function promote(member: Member, options: PromoteOptions): Promise<PromoteResult> {
+  const from = member.roles.operational;
+  assertPromotable(member, from, options.force);
+  await lookAtAll(member);
+  if (options.force === undefined) {
+    await assertSilent(member, from);
+    assertNobodyAhead(member);
+  }
+  const received = lastReceived(member);
+  const epoch = await claim(member);
+  await untilServed(member);
+  return { member: member.context.self.name, epoch, from, databases: received, untold: await untold(member, epoch) };
+}
+
+function assertPromotable(member: Member, from: string, force: string | undefined): void {
+  const { self } = member.context;
+  if (member.roles.state.role !== "mirror") {
+    throw new MemberError("NOT_A_MIRROR", `${self.name} is no mirror that follows: it cannot be promoted`, {
+      hint: "Look at `afterimage status`: promote another member, or rejoin this one first.",
+    });
+  }
+  if (self.type === "reporting") {
+    throw new MemberError("PROMOTION_TYPE", `${self.name} is of type reporting, which is never promoted`, {
+      hint: "Promote a member of type failover or dr.",
+    });
+  }
+  if (force === undefined || force === from) return;
+  throw new MemberError("PROMOTION_ALIVE", `the operational member is ${from}, not ${force}`, {
+    hint: `With --force ${from} it is promoted whatever ${from} does; make sure that nobody writes there.`,
+  });
+}
+
+async function lookAtAll({ peers }: Member): Promise<void> {
+  await Promise.all([...peers.values()].map((peer) => look(peer)));
+}
+
+async function look(peer: Peer): Promise<boolean> {
+  return await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+}
+
+/** Waits until the operational member has said nothing new for a while. */
+async function assertSilent({ peers }: Member, from: string): Promise<void> {
+  const peer = peers.get(from);
+  if (peer === undefined) return;
+  const before = peer.status?.heartbeat;
+  const untilMs = performance.now() + SILENCE_MS;
+  while (performance.now() < untilMs) {
+    await look(peer);
+    if (peer.status?.heartbeat !== before) {
+      throw new MemberError("PROMOTION_ALIVE", `${from} is operational and alive: its heartbeat moves`, {
+        hint: `Stop ${from} first. With --force ${from} it is promoted all the same; then make sure that nobody writes there.`,
+      });
+    }
+    await delay(LOOK_INTERVAL_MS);
+  }
+}
+
+/** Who has received less would take away what the other one has. */
+function assertNobodyAhead(member: Member): void {
+  const { store, databases } = member.context;
+  for (const { member: other, status } of member.peers.values()) {
+    if (other.type === "reporting" || other.name === member.roles.operational) continue;
+    for (const name of databases.keys()) {
+      const theirs = positionOf(status?.databases[name]?.received ?? null);
+      const ours = store.database(name)?.received ?? null;
+      if (theirs === null || (ours !== null && theirs.txid <= ours.txid)) continue;
+      throw new MemberError("PROMOTION_BEHIND", `${other.name} has received more of ${name} than this member`, {
+        hint: `Promote ${other.name}, or let this member have it first. --force ${member.roles.operational} does without.`,
+      });
+    }
+  }
+}
+
+/** Integrates everything that was received, and begins the epoch where it ends, while nothing more is taken in. */
+async function claim(member: Member): Promise<number> {
+  const duties = [...member.mirrors.values()];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await member.integrate(undefined, { now: true });
+    const epoch = await holdingAll(duties, async () => (firstIncomplete(member) === null ? begin(member) : null));
+    if (epoch !== null) return epoch;
+  }
+  throw new MemberError("PROMOTION_INCOMPLETE", `not all that was received is integrated: ${firstIncomplete(member)}`, {
+    hint: "Look at `afterimage status`, end a pause with `afterimage resume`, and run the command again.",
+  });
+}
+
+function begin(member: Member): number {
+  const { context, roles } = member;
+  const names = [...context.configuration.members.keys()];
+  const epoch = nextEpoch(knownEpoch(roles.state), context.self.name, names);
+  const starts: Record<string, Position> = {};
+  for (const name of context.databases.keys()) {
+    const position = context.store.database(name)?.integrated ?? null;
+    if (position !== null) starts[name] = position;
+  }
+  const startedAt = new Date(context.nowMs()).toISOString();
+  const begun: Epoch = { epoch, member: context.self.name, reason: "promotion", startedAt, starts };
+  const refused = roles.apply({ type: "promote", epoch }, begun);
+  if (refused !== null) throw new MemberError("NOT_A_MIRROR", `${context.self.name} cannot be promoted: ${refused}`);
+  context.event("warn", "PROMOTED", null, `this member takes over in epoch ${epoch}`, { epoch });
+  return epoch;
+}
+
+async function holdingAll<T>(duties: readonly MirrorDuty[], work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = duties;
+  return first === undefined ? await work() : await first.exclusively(() => holdingAll(rest, work));
+}
+
+/** A database of which something is left to integrate, and why that matters; null when there is none. */
+function firstIncomplete({ context }: Member): string | null {
+  for (const name of context.databases.keys()) {
+    const { received = null, integrated = null, intent = null } = context.store.database(name) ?? {};
+    if (integrated === null) return `${name} has no first state yet`;
+    const isLevel = received !== null && formatPosition(received) === formatPosition(integrated);
+    if (!isLevel || intent !== null) return `${name} is at ${formatPosition(integrated)}`;
+  }
+  return null;
+}
+
+/** The daemon does what the claimed epoch demands; without one it is done here. */
+async function untilServed(member: Member): Promise<void> {
+  if (!member.running) {
+    await member.take(member.plan());
+    await serveIfClaimed(member);
+  }
+  const untilMs = performance.now() + (member.running ? SERVED_LIMIT_MS : 0);
+  while (member.roles.state.role === "claimed" && performance.now() < untilMs) await delay(50);
+  if (member.roles.state.role === "operational") return;
+  throw new MemberError("PROMOTION_UNSERVED", "the epoch has begun, and not all databases could be made writable yet", {
+    hint: "Look for UNFENCE_FAILED among the events. The daemon tries again by itself.",
+  });
+}
+
+/** Members that do not show the new epoch: they may still take the former operational member for it. */
+async function untold({ peers, running }: Member, epoch: number): Promise<string[]> {
+  const beganMs = performance.now();
+  const limitMs = running ? TOLD_LIMIT_MS : 0;
+  let left = [...peers.values()];
+  for (;;) {
+    await Promise.all(left.map((peer) => look(peer)));
+    left = left.filter(({ status }) => (status?.epoch ?? 0) < epoch);
+    const waitedMs = performance.now() - beganMs;
+    const isHopeless = waitedMs >= LIFE_SIGN_MS && left.every(({ alive }) => !alive);
+    if (left.length === 0 || waitedMs >= limitMs || isHopeless) return left.map(({ member }) => member.name);
+    await delay(LOOK_INTERVAL_MS);
+  }
+}
+
+function lastReceived({ context }: Member): PromoteResult["databases"] {
+  return [...context.databases.keys()].map((database) => {
+    const { received = null, receivedTimeMs = null } = context.store.database(database) ?? {};
+    return {
+      database,
+      position: received === null ? null : formatPosition(received),
+      time: receivedTimeMs === null ? null : new Date(receivedTimeMs).toISOString(),
+      ageSeconds: receivedTimeMs === null ? null : Math.max(0, (context.nowMs() - receivedTimeMs) / 1000),
+    };
+  });
+}
+
+function positionOf(view: { epoch: number; txid: string; checksum: string } | null): Position | null {
+  return view === null ? null : parsePosition(`${view.epoch}:${view.txid}:${view.checksum}`);
+}

@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, onTestFinished, test } from "vitest";
+import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
+import { waitUntil } from "../../src/demo/wait-until.ts";
+import type { Member } from "../../src/member/member.ts";
+import { isFenced } from "../../src/sqlite/fence.ts";
+import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
+import { addVisits, createClinic } from "../support/members.ts";
+import { openSetMember, setDatabasePath } from "../support/set-members.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+
+const SHAPE = { mirror: "clinic", databases: ["visits"], members: ["lisbon", "porto", "faro"] };
+
+interface Running {
+  readonly member: Member;
+  stop(): Promise<void>;
+}
+
+/** A member that is served in this process. */
+async function start(root: string, name: string, keys: Readonly<Record<string, string>> = {}): Promise<Running> {
+  const member = await openSetMember(root, name, SHAPE, { keys });
+  const stop = new AbortController();
+  const done = member.run(stop.signal);
+  let ended: Promise<void> | null = null;
+  const end = async () => {
+    stop.abort();
+    await done;
+    await member.close();
+  };
+  const running = {
+    member,
+    stop: () => {
+      ended ??= end();
+      return ended;
+    },
+  };
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+function path(root: string, member: string): string {
+  return setDatabasePath(root, member, "visits");
+}
+
+function statusOf(root: string, member: string): MemberStatus | null {
+  const file = join(root, member, "mailbox", "status.json");
+  return existsSync(file) ? parseMemberStatus(readFileSync(file, "utf8")) : null;
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  await waitUntil(() => condition() || null, { what, stalledAfterMs: 30_000, progress: () => "" });
+}
+
+function end(member: Member): string {
+  const position = member.context.store.database("visits")?.integrated;
+  return position == null ? "-" : `${position.epoch}:${position.txid}`;
+}
+
+function write(root: string, member: string, count: number): void {
+  const database = new Database(path(root, member));
+  addVisits(database, count);
+  database.close();
+}
+
+function codes(member: Member): string[] {
+  return member.context.store.events({}).map(({ code }) => code);
+}
+
+test("a promoted mirror goes on where it ended, its followers cross into the epoch, and the former one is fenced", async () => {
+  const root = temporaryDirectory();
+  createClinic(path(root, "lisbon")).close();
+  const lisbon = await start(root, "lisbon");
+  const porto = await start(root, "porto");
+  const faro = await start(root, "faro");
+  await until("faro has a first state", () => end(faro.member) !== "-");
+  await faro.stop();
+  write(root, "lisbon", 20);
+  await lisbon.member.rotate();
+  await until("porto is level", () => end(porto.member) === end(lisbon.member));
+  const last = lisbon.member.context.store.database("visits")?.integrated;
+  await lisbon.stop();
+
+  const promoted = await porto.member.promote({ force: "lisbon" });
+  expect(promoted).toMatchObject({
+    member: "porto",
+    epoch: 4,
+    from: "lisbon",
+    databases: [{ database: "visits", position: expect.stringMatching(/^1:/), ageSeconds: expect.any(Number) }],
+    untold: ["lisbon", "faro"],
+  });
+  expect(porto.member.context.store.role()).toEqual({ role: "operational", epoch: 4 });
+  expect(codes(porto.member)).toContain("CAPTURE_CONTINUED");
+  expect(codes(porto.member)).not.toContain("RESYNC");
+
+  write(root, "porto", 5);
+  await porto.member.rotate();
+  const [first] = porto.member.context.store.segments("visits", { epoch: 4 });
+  expect(first).toMatchObject({ minTxid: (last?.txid ?? 0n) + 1n, preApplyChecksum: last?.checksum });
+
+  const again = await start(root, "faro");
+  await until("faro has crossed into the epoch", () => end(again.member) === end(porto.member));
+  expect(again.member.context.store.catalogue.epochs("visits")).toEqual([4, 1]);
+
+  const former = await start(root, "lisbon");
+  await until("lisbon is deposed", () => statusOf(root, "lisbon")?.state === "fenced");
+  expect(await isFenced(path(root, "lisbon"))).toBe(true);
+  expect(former.member.context.store.role()).toEqual({ role: "deposed", epoch: 1, by: 4 });
+
+  for (const { member } of [porto, again]) expect(await member.context.journal.verifyChain("visits")).toEqual([]);
+  await again.stop();
+  await porto.stop();
+  for (const name of ["porto", "faro"]) settleDatabase(path(root, name));
+  expect(compareDatabases(path(root, "porto"), path(root, "faro"))).toMatchObject({ identical: true });
+  const reader = new Database(path(root, "faro"), { readonly: true });
+  expect(reader.prepare("SELECT count(*) FROM visit").pluck().get()).toBe(25);
+  reader.close();
+}, 120_000);
+
+test("a mirror is not promoted while the operational member lives, by a wrong name, or when it only reports", async () => {
+  const root = temporaryDirectory();
+  createClinic(path(root, "lisbon")).close();
+  await start(root, "lisbon");
+  const porto = await start(root, "porto");
+  await until("porto has a first state", () => end(porto.member) !== "-");
+  await expect(porto.member.promote({})).rejects.toMatchObject({ code: "PROMOTION_ALIVE" });
+  await expect(porto.member.promote({ force: "porto" })).rejects.toMatchObject({ code: "PROMOTION_ALIVE" });
+  expect(porto.member.context.store.role()).toEqual({ role: "mirror", epoch: 1 });
+  const faro = await start(root, "faro", { type: "reporting" });
+  await expect(faro.member.promote({ force: "lisbon" })).rejects.toMatchObject({ code: "PROMOTION_TYPE" });
+}, 60_000);
