@@ -1,13 +1,13 @@
 /** Where in a mailbox the segments of a database arrive. */
-import { readdirSync, rmdirSync } from "node:fs";
+import { rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../errno.ts";
 import { formatEpoch } from "../journal/segment-name.ts";
 import { formatTxid, parseTxid, type Txid } from "../ltx/position.ts";
+import { entriesOf, INBOX } from "./inbox-entries.ts";
 import { arrivalEpoch } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 
-const INBOX = "inbox";
 const DIFFERENCE_NAME = /^([0-9a-f]{16})\.resync-([0-9a-f]{16})\.ltx$/;
 
 export interface DifferenceName {
@@ -56,14 +56,5 @@ export function removeEmptyInbox(context: MemberContext, database: string): void
     rmdirSync(dirname(directory));
   } catch (error) {
     if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) throw error;
-  }
-}
-
-function entriesOf(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
-    throw error;
   }
 }

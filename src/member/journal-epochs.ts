@@ -4,6 +4,7 @@
  */
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatPosition, type Position, type Txid } from "../ltx/position.ts";
+import { arrivedSnapshots } from "./inbox-entries.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 
@@ -15,9 +16,18 @@ export function epochAfter({ history, epoch }: Known, database: string, txid: Tx
 }
 
 /** Where the next segment of a database arrives. */
-export function arrivalEpoch(context: Pick<MemberContext, "history" | "epoch" | "store">, database: string): number {
+export function arrivalEpoch(context: MemberContext, database: string): number {
   const received = context.store.database(database)?.received ?? null;
-  return received === null || isBeyond(context, database, received) ? context.epoch : received.epoch;
+  if (received === null) return firstEpoch(context, database);
+  return isBeyond(context, database, received) ? context.epoch : received.epoch;
+}
+
+/** A mirror that has nothing yet begins with a snapshot, which may be of a former epoch. */
+function firstEpoch({ self, history, epoch }: MemberContext, database: string): number {
+  const usable = arrivedSnapshots(self.directory, database).filter(
+    (each) => each.epoch === epoch || history.clamp(database, each) === each.txid,
+  );
+  return usable.length === 0 ? epoch : Math.max(...usable.map((each) => each.epoch));
 }
 
 /** The last transaction of the epoch that `received` is of; null while that epoch goes on. */

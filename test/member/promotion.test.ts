@@ -7,6 +7,7 @@ import { waitUntil } from "../../src/demo/wait-until.ts";
 import type { Member } from "../../src/member/member.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
 import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
+import { afterimage } from "../cli/afterimage.ts";
 import { addVisits, createClinic } from "../support/members.ts";
 import { openSetMember, setDatabasePath } from "../support/set-members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -117,6 +118,43 @@ test("a promoted mirror goes on where it ended, its followers cross into the epo
   expect(reader.prepare("SELECT count(*) FROM visit").pluck().get()).toBe(25);
   reader.close();
 }, 120_000);
+
+test("after a promotion a new mirror begins with what there is, and the journal restores every epoch", async () => {
+  const root = temporaryDirectory();
+  createClinic(path(root, "lisbon")).close();
+  const lisbon = await start(root, "lisbon");
+  const porto = await start(root, "porto");
+  write(root, "lisbon", 7);
+  await lisbon.member.rotate();
+  await until("porto is level", () => end(porto.member) !== "-" && end(porto.member) === end(lisbon.member));
+  const boundary = porto.member.context.store.database("visits")?.integrated;
+  await lisbon.stop();
+  await porto.member.promote({ force: "lisbon" });
+  write(root, "porto", 4);
+  await porto.member.rotate();
+
+  const faro = await start(root, "faro");
+  await until("faro is level", () => end(faro.member) === end(porto.member));
+  expect(faro.member.context.store.catalogue.epochs("visits")).toEqual([4, 1]);
+  await faro.member.purge({});
+  expect(await faro.member.verify()).toMatchObject([{ ok: true, problems: [] }]);
+  expect(await faro.member.snapshot()).toMatchObject([{ database: "visits", written: { pages: expect.any(Number) } }]);
+  expect(await faro.member.context.journal.verifyChain("visits")).toEqual([]);
+  await faro.stop();
+  const counts = [boundary?.txid ?? 0n, undefined].map((txid) => restoredVisits(root, "faro", txid));
+  expect(await Promise.all(counts)).toEqual([7, 11]);
+}, 120_000);
+
+async function restoredVisits(root: string, member: string, txid?: bigint): Promise<number> {
+  const to = join(root, `restored-${txid ?? "newest"}.db`);
+  const at = txid === undefined ? [] : ["--txid", txid.toString(16).padStart(16, "0")];
+  const args = ["restore", "visits", "--to", to, ...at, "--node", member];
+  expect(await afterimage(args, { cwd: root })).toMatchObject({ code: 0 });
+  const database = new Database(to, { readonly: true });
+  const count = Number(database.prepare("SELECT count(*) FROM visit").pluck().get());
+  database.close();
+  return count;
+}
 
 test("a mirror is not promoted while the operational member lives, by a wrong name, or when it only reports", async () => {
   const root = temporaryDirectory();
