@@ -58,6 +58,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SALVAGE_NOTHING_FOUND: EXIT.usage,
 
   NOT_CONFIRMED: EXIT.refused,
+  SEED_UNUSABLE: EXIT.refused,
   FILE_EXISTS: EXIT.refused,
   COPY_EXISTS: EXIT.refused,
   RESYNC_RUNNING: EXIT.busy,

@@ -24,6 +24,7 @@ import { registerResume } from "./resume.ts";
 import { registerRotate } from "./rotate.ts";
 import { registerRun } from "./run.ts";
 import { registerSalvage } from "./salvage.ts";
+import { registerSeed } from "./seed.ts";
 import { registerSegments } from "./segments.ts";
 import { registerShip } from "./ship.ts";
 import { registerSnapshot } from "./snapshot.ts";
@@ -54,6 +55,7 @@ const COMMANDS: readonly Register[] = [
   registerBackup,
   registerRestore,
   registerRebuild,
+  registerSeed,
   registerSalvage,
   registerPromote,
   registerFence,

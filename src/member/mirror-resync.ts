@@ -266,7 +266,7 @@ export class MirrorResync {
       return await checkDifference(this.#context, name, answer, {
         checksum: found?.checksum ?? null,
         atLeast: row?.integrated?.txid ?? NO_TXID,
-        pageSize: found?.pageSize ?? row?.pageSize ?? null,
+        pageSize: row?.pageSize ?? null,
       });
     } catch (error) {
       if (!(error instanceof AfterimageError)) throw error;
@@ -282,13 +282,17 @@ export class MirrorResync {
     copy.makeDirectory();
     const bytes = (found === null ? 1 : 2) * summary.pages * summary.header.pageSize;
     assertFree(dirname(path), configuration.journal, { bytes, what: `the database ${name}` });
-    if (found !== null) return await found.apply(answer.path, summary);
     const chunks = store.chunkStore(name);
     makeDirectory(this.#directory);
     const sumsPath = join(this.#directory, `${id}.sums`);
-    const whole = await FoundCopy.open(path, { sumsPath, chunks }).catch(unusableCopy);
-    if (whole?.pageSize === summary.header.pageSize) return await whole.apply(answer.path, summary);
-    await whole?.close();
+    const copyNow = found ?? (await FoundCopy.open(path, { sumsPath, chunks }).catch(unusableCopy));
+    try {
+      if (copyNow?.pageSize === summary.header.pageSize) return await copyNow.apply(answer.path, summary);
+    } catch (error) {
+      await copyNow?.close();
+      throw error;
+    }
+    await copyNow?.close();
     return await FoundCopy.replace(path, { answerPath: answer.path, summary, chunks });
   }
 

@@ -291,13 +291,15 @@ export class Shipper {
    */
   async #answersInstead(database: string, progress: ShipmentProgress | null, stop: AbortSignal): Promise<boolean> {
     const { nowMs } = this.#context;
-    const status = this.#peer.alive ? this.#peer.status?.databases[database] : undefined;
+    const { alive } = this.#peer;
+    const status = this.#peer.status?.databases[database];
     const request = status?.resync ?? null;
-    if (request !== null) await this.#answers.answer(database, request, stop);
+    if (request !== null && alive) await this.#answers.answer(database, request, stop);
     // One that an operator has to look after first does not ask by itself.
     const mayAsk = status?.integrated != null && status.error === null;
     if (progress === null || !mayAsk) progress?.goesOn();
-    return request !== null || (mayAsk && progress !== null && !progress.hasWaitedForRequest(nowMs()));
+    // While it is away nothing is urgent.
+    return request !== null || (mayAsk && progress !== null && (!alive || !progress.hasWaitedForRequest(nowMs())));
   }
 
   /** Ships one file for as many segments as can be merged, where that is less. Returns its last transaction, or null. */
