@@ -60,7 +60,7 @@ export class RowComparison {
 
   #countAll(schema: SchemaName): number | null {
     const shape = this.#shape(schema);
-    return shape === null ? null : this.#count(`SELECT count(*) FROM ${table(schema, shape)}`);
+    return shape === null ? null : this.#count(`SELECT count(*) FROM ${scanned(schema, shape)}`);
   }
 
   #onlyIn(schema: SchemaName): Listing<ReportedRow> {
@@ -72,7 +72,7 @@ export class RowComparison {
       otherShape === null
         ? ""
         : ` WHERE NOT EXISTS (SELECT 1 FROM ${table(other, otherShape)} AS y WHERE ${this.#sameKey("y", "x")})`;
-    const from = `FROM ${table(schema, shape)} AS x${missing}`;
+    const from = `FROM ${scanned(schema, shape)}${missing}`;
     const columns = [...this.#keyOf("x"), ...this.#values.map((name) => columnOf(shape, "x", name))];
     const rows = this.#list(columns, from, this.#order("x"), (row) => this.#reported(row, 1));
     return { count: this.#countUnlessAll(rows, `SELECT count(*) ${from}`), rows };
@@ -87,7 +87,7 @@ export class RowComparison {
     const right = names.map((name) => columnOf(winning, "y", name));
     const differences = names.map((_, index) => differs(left[index] ?? "", right[index] ?? ""));
     // CROSS JOIN keeps SQLite from exchanging the two: the second one is looked up by its key.
-    const joined = `${table("main", lost)} AS x CROSS JOIN ${table("winning", winning)} AS y ON ${this.#sameKey("y", "x")}`;
+    const joined = `${scanned("main", lost)} CROSS JOIN ${table("winning", winning)} AS y ON ${this.#sameKey("y", "x")}`;
     const from = `FROM ${joined} WHERE ${anyOf(differences)}`;
     const columns = [...this.#keyOf("x"), ...left, ...right];
     const rows = this.#list(columns, from, this.#order("x"), (row) => this.#changedRow(row, names));
@@ -115,7 +115,7 @@ export class RowComparison {
 
   #half(schema: SchemaName, shape: TableShape, weight: number): string {
     const columns = this.#values.map((name, index) => `${columnOf(shape, "x", name)} AS c${index}`);
-    return `SELECT ${[...columns, `${weight} AS d`].join(", ")} FROM ${table(schema, shape)} AS x`;
+    return `SELECT ${[...columns, `${weight} AS d`].join(", ")} FROM ${scanned(schema, shape)}`;
   }
 
   #list<T>(columns: readonly string[], from: string, order: string, report: (row: readonly SqliteValue[]) => T): T[] {
@@ -179,6 +179,11 @@ export class RowComparison {
 
 function table(schema: SchemaName, { name }: TableShape): string {
   return `${schema}.${quoted(name)}`;
+}
+
+/** Not by an index that happens to hold all that is asked for: its collation may be the application's, or it may be damaged. */
+function scanned(schema: SchemaName, shape: TableShape): string {
+  return `${table(schema, shape)} AS x NOT INDEXED`;
 }
 
 /** A column that this copy does not have counts as NULL. */

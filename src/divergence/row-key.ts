@@ -13,6 +13,8 @@ export interface RowKey {
 }
 
 const WHOLE_ROW: RowKey = { kind: "whole row", columns: [], inTableOrder: false };
+/** SQLite's own; pragma_collation_list also has those that a schema only mentions. */
+const COLLATIONS = ["binary", "nocase", "rtrim"];
 const ROWID_NAMES = ["rowid", "_rowid_", "oid"];
 
 /** The same table in one or both copies. */
@@ -43,8 +45,7 @@ function signature({ primaryKey, keyIsRowid }: TableShape): string {
 
 function isUsable(database: Database, { primaryKey, keyIsRowid }: TableShape, sides: Sides): boolean {
   if (keyIsRowid) return true;
-  const known = database.prepare<[], string>("SELECT name FROM pragma_collation_list").pluck().all().map(foldName);
-  if (primaryKey.some(({ collation }) => !known.includes(foldName(collation)))) return false;
+  if (primaryKey.some(({ collation }) => !COLLATIONS.includes(foldName(collation)))) return false;
   return sides.every(({ schema, shape }) => !holdsNull(database, schema, shape.name, primaryKey));
 }
 

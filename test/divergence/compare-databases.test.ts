@@ -124,6 +124,23 @@ test("types make values different, affinity does not", () => {
   expect(table?.changed).toEqual(["integer 1: a 1 -> 1.0", "integer 2: a 1 -> 1", "integer 3: a 31 -> 1"]);
 });
 
+test("a collation that only the application has keeps a table from being read only where it is its order", () => {
+  const { lost, winning } = copiesOf({
+    both: `CREATE TABLE r (k TEXT COLLATE NOCASE PRIMARY KEY); CREATE INDEX i ON r (k COLLATE RTRIM);
+      CREATE TABLE w (k TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID;`,
+    lost: "INSERT INTO r VALUES ('x'); INSERT INTO w VALUES ('x');",
+  });
+  for (const path of [lost, winning]) {
+    const database = new Database(path).unsafeMode();
+    database.pragma("writable_schema = ON");
+    database.exec("UPDATE sqlite_schema SET sql = replace(replace(sql, 'NOCASE', 'mine'), 'RTRIM', 'mine')");
+    database.close();
+  }
+  const report = compareDatabases(lost, winning);
+  expect(report.tables.map(briefTable)).toMatchObject([{ name: "r", foundBy: "rowid", lost: ["integer 1: text x"] }]);
+  expect(report.notCompared).toMatchObject([{ name: "w", equal: false, reason: expect.stringMatching(/mine/) }]);
+});
+
 test("generated columns are left out, whatever the application's functions", () => {
   const table = onlyTable({
     both: "CREATE TABLE t (id INTEGER PRIMARY KEY, a, v AS (a * 2), s AS (a + 1) STORED);",
