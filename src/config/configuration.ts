@@ -17,11 +17,15 @@ export interface Configuration {
   readonly operational: string;
   /** IANA name of the time zone of all cron expressions; null for the machine's. */
   readonly timeZone: string | null;
+  /** What an operational member does at its start when no other member can be asked whether it has taken over. */
+  readonly onIsolation: (typeof ON_ISOLATION)[number];
   /** By name, in the order of the file. */
   readonly members: ReadonlyMap<string, MemberConfiguration>;
   readonly ssh: SshConfiguration;
   readonly journal: JournalConfiguration;
 }
+
+export const ON_ISOLATION = ["continue", "fence"] as const;
 
 export interface MemberConfiguration {
   readonly name: string;

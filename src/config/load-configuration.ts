@@ -95,9 +95,9 @@ class Loader {
     const journal = this.#section("journal", this.#sections.journal.schema.safeParse(raw.journal ?? {}));
     this.#crossCheck(raw, members, ssh?.knownHosts ?? null);
     if (!parsed.success || ssh === null || journal === null) return null;
-    const { mirror, operational, timeZone = null } = parsed.data;
+    const { mirror, operational, onIsolation, timeZone = null } = parsed.data;
     const built = new Map(members.map((member) => [member.name, memberConfiguration(member)]));
-    return { path: this.#file, mirror, operational, timeZone, members: built, ssh, journal };
+    return { path: this.#file, mirror, operational, timeZone, onIsolation, members: built, ssh, journal };
   }
 
   #section<T>(key: string, parsed: z.ZodSafeParseResult<T>): T | null {

@@ -16,6 +16,7 @@ import {
   type HookEvent,
   type JournalConfiguration,
   type ListenConfiguration,
+  ON_ISOLATION,
   type Schedule,
 } from "./configuration.ts";
 import { parseMailbox } from "./mailbox-url.ts";
@@ -253,6 +254,7 @@ export function sections(home: string) {
     ),
     operational: z.string(),
     timeZone: timeZone.optional(),
+    onIsolation: z.enum(ON_ISOLATION).default("continue"),
     members: z.record(z.string(), z.unknown()),
     ssh: z.unknown().optional(),
     journal: z.unknown().optional(),

@@ -99,10 +99,25 @@ export class MemberRoles {
     return null;
   }
 
-  /** Whether nobody answered, and this member must not serve before somebody has. */
-  set isolation(error: ErrorView | null) {
-    if (error?.code === this.#isolated?.code) return;
-    this.#isolated = error;
+  /** Nobody could be asked whether another member reigns: the databases are fenced until somebody can be. */
+  isolate(): void {
+    this.apply({ type: "isolated" });
+    this.#isolated = {
+      code: "ISOLATED",
+      message:
+        "no other member could be asked whether it has become operational; the databases are fenced until one can",
+      hint: "This member serves by itself as soon as it reaches another one. `onIsolation: continue` lets it serve alone.",
+      since: new Date(this.#options.nowMs()).toISOString(),
+    };
+    this.#options.changed();
+  }
+
+  /** Somebody could be asked. */
+  confirm(): void {
+    if (this.#isolated === null) return;
+    this.#isolated = null;
+    if (reigns(this.#state))
+      this.#options.event("info", "OPERATIONAL_CONFIRMED", null, "another member could be asked");
     this.#options.changed();
   }
 

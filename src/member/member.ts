@@ -298,7 +298,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
 
   /** A document of another mirror set says nothing of this one. */
   #learn({ mirror, member, history }: MemberStatus): void {
-    if (mirror === this.#live.configuration.mirror) this.roles.learn(member, history);
+    if (mirror !== this.#live.configuration.mirror) return;
+    this.roles.learn(member, history);
+    this.roles.confirm();
   }
 
   /** Removes what a crash left. */

@@ -3,17 +3,20 @@ import type { Member } from "./member.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
 
 /**
- * Reads what every other member says, all at once; a later epoch that one of them knows of deposes this member. A mailbox
- * counts as an answer whether or not its member runs: what that one knew last is in it.
+ * Reads what every other member says, all at once; a later epoch that one of them knows of deposes this member. A status
+ * document is an answer whether or not its member runs: what that one knew last is in it. So is an empty mailbox of a member
+ * that was never seen.
  */
 export async function confirmReign(member: Member): Promise<void> {
   const { roles, peers, context } = member;
   if (roles.role !== "operational" || peers.size === 0) return;
+  const seen = new Set(context.store.receipts().map((receipt) => receipt.member));
   const answers = await Promise.all(
     [...peers.values()].map(async (peer) => {
       const isRead = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
       if (!isRead) await peer.disconnect().catch(() => undefined);
-      return isRead ? [peer.member.name] : [];
+      const { name } = peer.member;
+      return isRead && (peer.status !== null || !seen.has(name)) ? [name] : [];
     }),
   );
   const asked = answers.flat();
@@ -22,6 +25,9 @@ export async function confirmReign(member: Member): Promise<void> {
     context.event("info", "OPERATIONAL_CONFIRMED", null, `no later epoch is known to ${asked.join(", ")}`);
     return;
   }
-  const message = "no other member could be asked whether it has become operational; this member serves all the same";
-  context.event("warn", "ISOLATED", null, message);
+  const isFenced = context.configuration.onIsolation === "fence";
+  const outcome = isFenced ? "the databases are fenced until one can" : "this member serves all the same";
+  const message = `no other member could be asked whether it has become operational; ${outcome}`;
+  context.event(isFenced ? "error" : "warn", "ISOLATED", null, message);
+  if (isFenced) roles.isolate();
 }

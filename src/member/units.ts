@@ -61,8 +61,8 @@ function peerUnits(member: Member, plan: MemberPlan): [string, Unit][] {
   );
   const watching = others.map((name): [string, Unit] => [
     `watch:${name}`,
-    unit([connectionFingerprint(configuration, name)], (stop) =>
-      whenThere(member.peers.get(name), (peer) => runWatchJob(peer, stop)),
+    unit([connectionFingerprint(configuration, name), plan.duty], (stop) =>
+      whenThere(member.peers.get(name), (peer) => runWatchJob(member, peer, stop)),
     ),
   ]);
   if (upstream === null) return [...shipping, ...watching];

@@ -37,6 +37,8 @@ export type RoleEvent =
   | { readonly type: "claim"; readonly offer: Offer }
   /** An operator makes this member operational in an epoch of its own. */
   | { readonly type: "promote"; readonly epoch: number }
+  /** Nobody could be asked whether another member has begun an epoch, and this one is not to serve before somebody can. */
+  | { readonly type: "isolated" }
   /** All databases are writable. */
   | { readonly type: "served" }
   /** Another member has begun an epoch. */
@@ -88,6 +90,8 @@ export function transition(state: RoleState, event: RoleEvent): Transition {
       return claim(state, event.offer.epoch);
     case "promote":
       return promote(state, event.epoch);
+    case "isolated":
+      return { next: state.role === "operational" ? { role: "claimed", epoch: state.epoch } : state };
     case "served":
       return { next: state.role === "claimed" ? { role: "operational", epoch: state.epoch } : state };
     case "learned":

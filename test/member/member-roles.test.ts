@@ -3,7 +3,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { waitUntil } from "../../src/demo/wait-until.ts";
-import type { Member } from "../../src/member/member.ts";
+import { Member } from "../../src/member/member.ts";
 import type { EpochDocument } from "../../src/roles/role-documents.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
 import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
@@ -102,6 +102,34 @@ test("an operational member that starts after another one took over is deposed b
   });
   const codes = lisbon.context.store.events({}).map(({ code }) => code);
   expect(codes).not.toContain("OPERATIONAL_CONFIRMED");
+});
+
+test("with `onIsolation: fence` an operational member that reaches nobody is fenced until it does", async () => {
+  const root = temporaryDirectory();
+  const application = createClinic(databasePath(root, "lisbon"));
+  onTestFinished(() => void application.close());
+  const porto = await opened(root, "porto");
+  const [configuration, logger] = [
+    { ...porto.context.configuration, onIsolation: "fence" as const },
+    porto.context.logger,
+  ];
+  const lisbon = await Member.open({ configuration, member: "lisbon", logger });
+  onTestFinished(() => lisbon.close());
+  lisbon.context.store.saveReceipt({ member: "porto", status: "{}", seenAtMs: 1 });
+  running(lisbon);
+  await untilTrue("lisbon is fenced", () => readStatus(root, "lisbon")?.state === "fenced");
+  expect(readStatus(root, "lisbon")?.errors).toMatchObject([{ code: "ISOLATED" }]);
+  expect(() => addVisits(application, 1)).toThrow(/readonly/);
+  expect(lisbon.context.store.role()).toEqual({ role: "claimed", epoch: 1 });
+
+  publish(root, porto.ownStatus(), []);
+  await untilTrue("lisbon serves", () => readStatus(root, "lisbon")?.state === "operational");
+  expect(lisbon.context.store.role()).toEqual({ role: "operational", epoch: 1 });
+  const again = new Database(databasePath(root, "lisbon"));
+  addVisits(again, 2);
+  again.close();
+  await lisbon.rotate();
+  expect(lisbon.context.store.database(CLINIC)?.received?.txid).toBeGreaterThanOrEqual(2n);
 });
 
 test("an operational member that learns of a later epoch refuses writes and cuts what was committed", async () => {
