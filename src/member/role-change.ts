@@ -1,7 +1,7 @@
 /** What a change of the role demands of the databases: the fence of a member that was operational, and its removal on one that is now. */
 import { existsSync } from "node:fs";
 import type { DatabaseRow } from "../journal/state-store.ts";
-import { fence, unfence } from "../sqlite/fence.ts";
+import { fence, isFenced, unfence } from "../sqlite/fence.ts";
 import { MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { errorView } from "./error-view.ts";
@@ -44,6 +44,11 @@ async function makeWritable(member: Member, name: string, path: string): Promise
   const row = store.database(name);
   if (row === null || !isCopy(row)) {
     await unfence(path);
+    return;
+  }
+  if (!(await isFenced(path))) {
+    // A crash came between the unfencing and its record, and applications may have written since: every page is compared.
+    store.saveDatabase(name, { walPosition: null, mirrorMark: null, closedSignature: null });
     return;
   }
   const table = new PageChecksumTable(store.chunkStore(name), row.pageCount ?? 0, row.integrated?.checksum);

@@ -12,7 +12,8 @@ import { addVisits, createClinic } from "../support/members.ts";
 import { openSetMember, setDatabasePath } from "../support/set-members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const SHAPE = { mirror: "clinic", databases: ["visits"], members: ["lisbon", "porto", "faro"] };
+const VISITS = "visits";
+const SHAPE = { mirror: "clinic", databases: [VISITS], members: ["lisbon", "porto", "faro"] };
 
 interface Running {
   readonly member: Member;
@@ -155,6 +156,49 @@ async function restoredVisits(root: string, member: string, txid?: bigint): Prom
   database.close();
   return count;
 }
+
+test("without a daemon a mirror is promoted by the command itself, and its daemon goes on from there", async () => {
+  const root = temporaryDirectory();
+  createClinic(path(root, "lisbon")).close();
+  const lisbon = await start(root, "lisbon");
+  const first = await start(root, "porto");
+  await until("porto has a first state", () => end(first.member) !== "-");
+  await first.stop();
+  write(root, "lisbon", 3);
+  await lisbon.member.sync({ members: [], timeoutMs: 0 });
+  await lisbon.stop();
+  const alone = await openSetMember(root, "porto", SHAPE);
+  expect(await alone.promote({ force: "lisbon" })).toMatchObject({ epoch: 4, untold: ["lisbon", "faro"] });
+  await alone.close();
+  write(root, "porto", 2);
+  const porto = await start(root, "porto");
+  await until("porto captures", () => end(porto.member).startsWith("4:"));
+  await porto.member.rotate();
+  expect(porto.member.context.store.role()).toEqual({ role: "operational", epoch: 4 });
+  await porto.stop();
+}, 60_000);
+
+test("a mirror that holds what is in no later epoch stops, says so, and takes nothing of that epoch", async () => {
+  const root = temporaryDirectory();
+  createClinic(path(root, "lisbon")).close();
+  const lisbon = await start(root, "lisbon");
+  const porto = await start(root, "porto");
+  write(root, "lisbon", 9);
+  await lisbon.member.rotate();
+  await until("porto is level", () => end(porto.member) !== "-" && end(porto.member) === end(lisbon.member));
+  await lisbon.stop();
+  const { integrated } = porto.member.context.store.database("visits") ?? {};
+  if (integrated == null) throw new Error("porto has nothing");
+  const txid = (integrated.txid - 1n).toString(16).padStart(16, "0");
+  const promoted = { epoch: 2, member: "faro", reason: "promotion" as const, startedAt: new Date().toISOString() };
+  porto.member.roles.learn("faro", [{ ...promoted, starts: { visits: `1:${txid}:80000000000000aa` } }]);
+  await until("porto says that it has diverged", () => statusOf(root, "porto")?.state === "inconsistent");
+  expect(statusOf(root, "porto")?.databases[VISITS]).toMatchObject({
+    integrated: { epoch: 1 },
+    error: { code: "DIVERGED", hint: expect.stringContaining("rejoin") },
+  });
+  expect(porto.member.plan()).toMatchObject({ upstream: "faro", epoch: 2, duty: "mirror" });
+}, 60_000);
 
 test("a mirror is not promoted while the operational member lives, by a wrong name, or when it only reports", async () => {
   const root = temporaryDirectory();
