@@ -18,6 +18,7 @@ import type {
   SegmentFilter,
   ShipOptions,
   SyncOptions,
+  VerifyOptions,
 } from "./member-control.ts";
 
 /**
@@ -87,8 +88,8 @@ class ControlClient implements MemberControl {
     return this.#call("unfence", { databases }, controlSchemas.results.unfence);
   }
 
-  verify(databases?: readonly string[]) {
-    return this.#call("verify", { databases }, controlSchemas.results.verify);
+  verify(databases?: readonly string[], options: VerifyOptions = {}) {
+    return this.#call("verify", { databases, ...options }, controlSchemas.results.verify);
   }
 
   segments(filter: SegmentFilter) {

@@ -3,7 +3,7 @@
  * answer is 200 with the result, or 4xx/5xx with an error body.
  */
 import { z } from "zod";
-import { holdSchema, memberStatusSchema } from "../status/member-status.ts";
+import { holdSchema, memberStatusSchema, verifiedMemberSchema } from "../status/member-status.ts";
 import { type MemberControl, REBUILD_METHODS } from "./member-control.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
@@ -31,7 +31,7 @@ const requests = {
   fence: databases,
   promote: z.strictObject({ force: z.string().optional() }),
   unfence: databases,
-  verify: databases,
+  verify: databases.extend({ deep: z.boolean().optional() }),
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
   purge: z.strictObject({ dryRun: z.boolean().optional() }),
   snapshot: databases,
@@ -82,6 +82,7 @@ const results = {
       position: z.string().nullable(),
       pages: z.int(),
       problems: z.array(z.string()),
+      members: z.array(verifiedMemberSchema).optional(),
     }),
   ),
   segments: z.array(

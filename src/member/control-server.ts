@@ -60,7 +60,7 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));
   post(app, "promote", requests.promote, ({ force }) => control.promote(force === undefined ? {} : { force }));
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
-  post(app, "verify", requests.verify, ({ databases }) => control.verify(databases));
+  post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>
     control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),
   );

@@ -1,6 +1,7 @@
 /** What `status` shows of a follower, and of the members behind it as far as it knows them. */
 import { formatTxid } from "../ltx/position.ts";
 import type { FollowerStatus, Receipt } from "../status/member-status.ts";
+import type { VerificationAnswers } from "./deep-verification.ts";
 import { followerLag } from "./follower-lag.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { Peer } from "./peer.ts";
@@ -9,6 +10,8 @@ import type { ShipmentProgress } from "./shipment-progress.ts";
 interface Shipping {
   readonly databases: readonly string[];
   progressOf(database: string): ShipmentProgress;
+  /** What came of the verifications that it has asked for. */
+  readonly verifications: VerificationAnswers;
   /** What keeps it from being shipped to. */
   readonly error: FollowerStatus["error"];
 }
@@ -29,14 +32,20 @@ export function followerViews(context: MemberContext, peer: Peer, shipping: Ship
   ];
 }
 
-function followerView(context: MemberContext, peer: Peer, { databases, progressOf, error }: Shipping): FollowerStatus {
+function followerView(
+  context: MemberContext,
+  peer: Peer,
+  { databases, progressOf, verifications, error }: Shipping,
+): FollowerStatus {
   const receipts = databases.map((database): [string, Receipt] => {
     const known = peer.status?.databases[database];
     const integrated = known?.integrated?.txid ?? null;
     const { shipped, cutOffAt } = progressOf(database);
     const receipt = { shipped: formatTxid(shipped), received: known?.received?.txid ?? null, integrated };
     const cutOff = cutOffAt === null ? {} : { cutOff: formatTxid(cutOffAt) };
-    return [database, { ...receipt, ...cutOff, ...followerLag(context, database, integrated) }];
+    const verification = verifications.of(database);
+    const asked = verification === undefined ? {} : { verification };
+    return [database, { ...receipt, ...cutOff, ...asked, ...followerLag(context, database, integrated) }];
   });
   const movedAtMs = peer.heartbeatMovedAtMs;
   return {

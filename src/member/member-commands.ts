@@ -2,6 +2,7 @@
 import { configuredPath } from "../config/database-pattern.ts";
 import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import type { DeepVerification } from "./deep-verification.ts";
 import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -30,6 +31,7 @@ import type {
   SyncedMember,
   SyncOptions,
   VerificationResult,
+  VerifyOptions,
 } from "./member-control.ts";
 import { MemberError, notRunning } from "./member-error.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
@@ -52,6 +54,7 @@ export abstract class MemberCommands implements MemberControl {
   abstract readonly shippers: ReadonlyMap<string, Shipper>;
   abstract readonly purgeDuty: PurgeDuty;
   abstract readonly integration: IntegrationControl;
+  abstract readonly deep: DeepVerification;
 
   /** Whom this member follows; null on the operational member. */
   abstract get upstream(): Peer | null;
@@ -141,8 +144,13 @@ export abstract class MemberCommands implements MemberControl {
     return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
   }
 
-  async verify(databases?: readonly string[]): Promise<VerificationResult[]> {
-    return await inTurn(this.#chosenDuties(databases), (duty) => verifyDatabase(this.context, duty));
+  async verify(databases?: readonly string[], { deep = false }: VerifyOptions = {}): Promise<VerificationResult[]> {
+    const duties = this.#chosenDuties(databases);
+    if (!deep) return await inTurn(duties, (duty) => verifyDatabase(this.context, duty));
+    // Whom this member follows hears of it only through its daemon.
+    if (!this.running && this.upstream !== null) throw notRunning(this.context.self.name);
+    const never = new AbortController();
+    return await inTurn(duties, (duty) => this.deep.verify(duty, never.signal));
   }
 
   async segments(filter: SegmentFilter): Promise<SegmentView[]> {

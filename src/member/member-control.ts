@@ -2,7 +2,7 @@
  * What can be asked of a member, whether its daemon runs (over the control socket) or not (by the command itself, under
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
-import type { HoldView, MirrorSetStatus } from "../status/member-status.ts";
+import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
 
 export interface RotationResult {
   readonly database: string;
@@ -59,6 +59,13 @@ export interface VerificationResult {
   readonly pages: number;
   /** One sentence for each fault that was found; empty when `ok`. */
   readonly problems: readonly string[];
+  /** What members above this one say of their own copies, the nearest first; absent when they were not asked. */
+  readonly members?: readonly VerifiedMember[] | undefined;
+}
+
+export interface VerifyOptions {
+  /** Also on every member above this one, up to the operational one. */
+  readonly deep?: boolean;
 }
 
 export interface SegmentView {
@@ -209,7 +216,7 @@ export interface MemberControl {
   /** Makes a mirror the operational member, in an epoch of its own. */
   promote(options: PromoteOptions): Promise<PromoteResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
-  verify(databases?: readonly string[]): Promise<VerificationResult[]>;
+  verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;
   /** Removes from the journal what may go, as the daemon does by itself now and then. */
   purge(options: PurgeOptions): Promise<PurgeResult[]>;

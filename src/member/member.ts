@@ -17,6 +17,8 @@ import { NO_TXID } from "../ltx/position.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
+import { DeepVerification } from "./deep-verification.ts";
+import { dutyFacts } from "./duty-facts.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
 import { JournalSpace } from "./journal-space.ts";
@@ -39,10 +41,11 @@ import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
 import { promote } from "./promotion.ts";
 import { PurgeDuty } from "./purge-duty.ts";
+import { letGo } from "./role-change.ts";
 import { serve } from "./service.ts";
-import { Shipper } from "./shipper.ts";
+import { type FollowerServices, Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
-import { buildStatus, type DutyFacts } from "./status-builder.ts";
+import { buildStatus } from "./status-builder.ts";
 import { Watchdog } from "./watchdog.ts";
 import { watchedWork } from "./watched-work.ts";
 
@@ -78,6 +81,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly shippers = new Map<string, Shipper>();
   override readonly purgeDuty: PurgeDuty;
   override readonly integration: IntegrationControl;
+  override readonly deep: DeepVerification;
   readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
@@ -134,6 +138,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.#live = { configuration, self, databases: new Map(), journals: [], duty, epoch };
     this.context = this.#makeContext(store, options);
     this.integration = new IntegrationControl(this.context);
+    this.deep = new DeepVerification(this.context, {
+      upstream: () => this.upstream,
+      database: (name) => this.#dutyOf(name),
+    });
     this.#notes = new DatabaseNotes(this.context);
     this.#found = new OperationalDatabases(this.context);
     const source = { upstream: () => this.upstream, duties: this.mirrors, notes: this.#notes };
@@ -249,7 +257,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { configuration, databases, duty } = this.#live;
     for (const [name, path] of databases) {
       if (plan.databases.get(name) === path && plan.duty === duty) continue;
-      await (this.operational.get(name) ?? this.mirrors.get(name))?.retire();
+      await letGo(this, { name, path, next: plan.duty });
       this.operational.delete(name);
       if (this.mirrors.delete(name)) removeEmptyInbox(this.context, name);
     }
@@ -280,11 +288,14 @@ export class Member extends MemberCommands implements AsyncDisposable {
     live.epoch = plan.epoch;
     live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
     this.context.space.measure();
-    const dutyOf = (database: string) => this.operational.get(database) ?? this.mirrors.get(database);
+    const services: FollowerServices = {
+      database: (database) => this.#dutyOf(database),
+      verify: (database, stop) => this.deep.answer(database, stop),
+    };
     for (const name of plan.followers) {
       const peer = this.peers.get(name);
       if (peer !== undefined && !this.shippers.has(name))
-        this.shippers.set(name, new Shipper(this.context, peer, dutyOf));
+        this.shippers.set(name, new Shipper(this.context, peer, services));
     }
   }
 
@@ -334,26 +345,18 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
 
+  #dutyOf(database: string): OperationalDuty | MirrorDuty | undefined {
+    return this.operational.get(database) ?? this.mirrors.get(database);
+  }
+
   /** This member's own status document. */
   ownStatus(): MemberStatus {
-    const duties = new Map<string, DutyFacts>();
-    if (this.roles.duty === "none") {
-      for (const name of this.#live.databases.keys()) duties.set(name, { fenced: true, walBytes: null, wants: null });
-    }
-    for (const [name, duty] of this.operational) {
-      duties.set(name, { fenced: duty.fenced, walBytes: duty.walBytes, wants: null });
-    }
-    for (const [name, duty] of this.mirrors) {
-      const { walBytes, heldBy, hold, progress, inbox } = duty;
-      const { paused } = this.integration.order(name);
-      const { count: quarantined } = inbox.quarantine;
-      const view = { fenced: true, walBytes, wants: inbox.wants(), heldBy, paused, hold, progress, quarantined };
-      duties.set(name, { ...view, resync: duty.resync });
-    }
     const followers = new Map(this.#followers());
     const journal = this.purgeDuty.view();
     const { role, upstream, watchdog } = this;
     const { duty, state } = this.roles;
+    const { context, operational, mirrors, integration, deep } = this;
+    const duties = dutyFacts({ context, duty, operational, mirrors, integration, deep });
     const errors = [...this.roles.errors, ...this.#found.errors];
     const parts = {
       ...{ role, duty, epoch: knownEpoch(state) },

@@ -3,9 +3,12 @@
  * And who waits for it.
  */
 import type { Txid } from "../ltx/position.ts";
+import { errorView } from "./error-view.ts";
+import type { ShippedMember } from "./member-control.ts";
+import { MemberError } from "./member-error.ts";
 
 /** How a pass ended: nothing is left over, or the error that came in between. */
-export type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly error: unknown };
+type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly error: unknown };
 
 type Settle = (outcome: Outcome | null) => void;
 
@@ -61,4 +64,14 @@ export class ShipmentOrders {
     this.#open = false;
     for (const settle of [...this.#served.splice(0), ...this.#waiting.splice(0)]) settle(null);
   }
+}
+
+/** What a pass has failed with, for who has ordered it; null when it has not. */
+export function outcomeError(outcome: Outcome | null, nowMs: number): ShippedMember["error"] {
+  if (outcome?.kind === "done") return null;
+  const stopped = new MemberError("SHIPPING_STOPPED", "nobody ships any more: the daemon is being stopped", {
+    hint: "Run the command again.",
+  });
+  const { code, message, hint } = errorView(outcome?.error ?? stopped, nowMs);
+  return { code, message, hint };
 }

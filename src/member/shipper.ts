@@ -13,7 +13,8 @@ import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { formatTxid, NO_TXID, parsePosition, type Txid } from "../ltx/position.ts";
-import type { DatabaseStatus, FollowerStatus } from "../status/member-status.ts";
+import type { DatabaseStatus, FollowerStatus, VerifiedMember } from "../status/member-status.ts";
+import { VerificationAnswers } from "./deep-verification.ts";
 import { errorView } from "./error-view.ts";
 import { followerLease } from "./follower-lease.ts";
 import { followerViews } from "./follower-views.ts";
@@ -23,12 +24,11 @@ import { epochAfter, isBeyond, newestSnapshot } from "./journal-epochs.ts";
 import type { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { ShippedMember } from "./member-control.ts";
-import { MemberError } from "./member-error.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
 import type { ComparedDatabase } from "./resync-answer.ts";
 import { ResyncAnswers } from "./resync-answers.ts";
-import { type Outcome, ShipmentOrders } from "./shipment-orders.ts";
+import { outcomeError, ShipmentOrders } from "./shipment-orders.ts";
 import { ShipmentProgress } from "./shipment-progress.ts";
 import { Signal } from "./signal.ts";
 
@@ -43,6 +43,14 @@ const RELEASE_LIMIT_MS = 2_000;
 const TURN_SEGMENTS = 500;
 /** So many segments that wait for a follower are merged: one file costs it a few fsyncs, whatever it holds. */
 const MERGED_FROM = 16;
+
+/** What a follower may ask of this member. */
+export interface FollowerServices {
+  /** The duty of a database; undefined for one that is served no longer. */
+  database(name: string): ComparedDatabase | undefined;
+  /** Verifies a database here and above. */
+  verify(name: string, stop: AbortSignal): Promise<readonly VerifiedMember[]>;
+}
 
 export class Shipper {
   readonly #context: MemberContext;
@@ -60,19 +68,20 @@ export class Shipper {
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
   readonly #answers: ResyncAnswers;
+  readonly #verifications: VerificationAnswers;
 
-  /** @param databaseOf the duty of a database of this member's; undefined for one that is served no longer. */
-  constructor(context: MemberContext, peer: Peer, databaseOf: (name: string) => ComparedDatabase | undefined) {
+  constructor(context: MemberContext, peer: Peer, services: FollowerServices) {
     this.#context = context;
     this.#peer = peer;
     this.#outbox = emptyOutbox(context, peer.member.name);
     this.#answers = new ResyncAnswers(context, {
       follower: peer.member.name,
       outbox: this.#outbox,
-      database: databaseOf,
+      database: services.database,
       transport: () => peer.transport(),
       put: (path, name, bytes, stop) => this.#put(path, { name, bytes }, stop),
     });
+    this.#verifications = new VerificationAnswers(services.verify);
     const { ship } = context.configuration.journal;
     this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
     this.#lease = followerLease(context, peer);
@@ -209,7 +218,7 @@ export class Shipper {
     if (nowMs() - this.#receiptReadAtMs >= this.#receiptIntervalMs()) {
       await this.#peer.refresh();
       this.#receiptReadAtMs = nowMs();
-      for (const database of this.#databases) this.#readReceipt(database);
+      for (const database of this.#databases) this.#readReceipt(database, stop);
       this.#remember();
     }
     if (!this.#lease.isFresh) await this.#lease.hold();
@@ -221,8 +230,10 @@ export class Shipper {
     return more;
   }
 
-  #readReceipt(database: string): void {
+  #readReceipt(database: string, stop: AbortSignal): void {
     const receipt = this.#peer.status?.databases[database];
+    const asked = this.#peer.alive ? (receipt?.verificationAsked ?? null) : null;
+    if (asked !== null) this.#verifications.ask(database, asked, stop);
     if (receipt === undefined || this.#isDiverged(database, receipt)) return;
     const { nowMs, logger } = this.#context;
     const epoch = receipt.received?.epoch ?? this.#context.epoch;
@@ -369,17 +380,13 @@ export class Shipper {
   /** What `status` shows of this follower, and of the members behind it as far as it knows them. */
   views(): [string, FollowerStatus][] {
     const progressOf = (database: string) => this.#progressOf(database);
-    return followerViews(this.#context, this.#peer, { databases: this.#databases, progressOf, error: this.#error });
+    return followerViews(this.#context, this.#peer, {
+      databases: this.#databases,
+      progressOf,
+      verifications: this.#verifications,
+      error: this.#error,
+    });
   }
-}
-
-function outcomeError(outcome: Outcome | null, nowMs: number): ShippedMember["error"] {
-  if (outcome?.kind === "done") return null;
-  const stopped = new MemberError("SHIPPING_STOPPED", "nobody ships any more: the daemon is being stopped", {
-    hint: "Run the command again.",
-  });
-  const { code, message, hint } = errorView(outcome?.error ?? stopped, nowMs);
-  return { code, message, hint };
 }
 
 /** Where a segment goes in a follower's mailbox. */

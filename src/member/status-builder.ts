@@ -35,6 +35,7 @@ export interface DutyFacts {
   readonly hold?: HoldView | null;
   readonly progress?: CatchUpProgress | null;
   readonly resync?: ResyncView | null;
+  readonly verificationAsked?: string | null;
   /** Refused files that are kept. */
   readonly quarantined?: number;
 }
@@ -103,6 +104,7 @@ function databaseStatus(
     walBytes: facts.walBytes,
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
     resync: facts.resync ?? null,
+    verificationAsked: facts.verificationAsked ?? null,
     heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,
     error: row?.error ?? stallOf(parts, name),

@@ -24,7 +24,7 @@ export interface VerificationSource {
 }
 
 /** What verification asks of the duty of a database. */
-interface Verifiable {
+export interface Verifiable {
   readonly name: string;
   /** Null when there is nothing to verify yet. */
   beginVerification(): Promise<VerificationSource | null>;

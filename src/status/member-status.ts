@@ -112,6 +112,8 @@ const databaseSchema = z.object({
   wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
   /** While the copy is made equal to the upstream's; null or absent otherwise. */
   resync: resyncSchema.nullable().optional(),
+  /** ID of the verification that the upstream is asked for; null or absent when it is asked for none. */
+  verificationAsked: hex16.nullable().optional(),
   /** What integration waits for, such as `backup (process 1, since ...)`; null when it waits for nothing. No error. */
   heldBy: z.string().nullable().default(null),
   /** Files that were refused and are kept in `quarantine/` until somebody has looked. */
@@ -121,6 +123,15 @@ const databaseSchema = z.object({
   error: errorSchema.nullable(),
   /** What does no harm yet. */
   warnings: z.array(errorSchema).default([]),
+});
+
+export const verifiedMemberSchema = z.object({
+  member: z.string(),
+  /** `unknown`: nobody could look. */
+  state: z.enum(["ok", "bad", "unknown"]),
+  /** `epoch:txid:checksum`, at which its pages were compared. */
+  position: z.string().nullable(),
+  problems: z.array(z.string()),
 });
 
 const receiptSchema = z.object({
@@ -133,6 +144,8 @@ const receiptSchema = z.object({
   lagSeconds: z.number().nullable().default(null),
   /** What it has received, when the journal here no longer holds what comes next: its copy is to be compared page by page. */
   cutOff: hex16.optional(),
+  /** What came of the verification that it has asked for last: of this member, and of those above it. */
+  verification: z.object({ id: hex16, members: z.array(verifiedMemberSchema) }).optional(),
 });
 
 const followerSchema = z.object({
@@ -188,6 +201,7 @@ export type DatabaseStatus = z.infer<typeof databaseSchema>;
 export type HoldView = z.infer<typeof holdSchema>;
 export type CatchUpProgress = z.infer<typeof progressSchema>;
 export type ResyncView = z.infer<typeof resyncSchema>;
+export type VerifiedMember = z.infer<typeof verifiedMemberSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;
