@@ -85,7 +85,6 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly watchdog: Watchdog;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
-  /** Whether a daemon serves this member. */
   override running = false;
   /** Set when what this member should be doing may be something else now. */
   readonly planOutdated = new Signal();

@@ -4,9 +4,12 @@ import type { DatabaseRow } from "../journal/state-store.ts";
 import { fence, isFenced, unfence } from "../sqlite/fence.ts";
 import { MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import { signatureOf } from "../sqlite/wal-mark.ts";
 import { errorView } from "./error-view.ts";
 import type { Member } from "./member.ts";
+import type { DatabaseDuty } from "./member-roles.ts";
 import { parseRecord } from "./mirror-record.ts";
+import type { OperationalDuty } from "./operational-duty.ts";
 
 /**
  * Fences every database of a member that must not serve, before anything else of the plan; what was captured until now is
@@ -61,6 +64,41 @@ async function makeWritable(member: Member, name: string, path: string): Promise
     await member.operational.get(name)?.rotate();
   } finally {
     await copy.close();
+  }
+}
+
+/**
+ * Closes a database for good. One that was captured and becomes a mirror's copy is recognised by what is recorded of it when
+ * it is fenced, all of it is in the journal, and no application keeps its WAL; else the mirror compares its pages.
+ */
+export async function letGo(
+  { context, operational, mirrors }: Member,
+  { name, path, next }: { name: string; path: string; next: DatabaseDuty },
+): Promise<void> {
+  const duty = operational.get(name);
+  if (duty === undefined || next !== "mirror") {
+    await (duty ?? mirrors.get(name))?.retire();
+    return;
+  }
+  const isWhole = await isCutWhole(path, duty);
+  await duty.retire();
+  const checksum = context.store.database(name)?.integrated?.checksum;
+  const isClosed = isWhole && checksum !== undefined && !existsSync(`${path}-wal`);
+  context.store.saveDatabase(name, {
+    walPosition: null,
+    mirrorMark: null,
+    closedSignature: isClosed ? signatureOf(path, checksum) : null,
+  });
+}
+
+/** Whether nobody can write to it any more, and everything that was written is in the journal. */
+async function isCutWhole(path: string, duty: OperationalDuty): Promise<boolean> {
+  try {
+    if (!(await isFenced(path))) return false;
+    await duty.rotate();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,67 @@
+/** Members of a set of three that are served in the test's own process: lisbon, porto that follows it, faro that follows porto. */
+import Database from "better-sqlite3";
+import { onTestFinished } from "vitest";
+import { waitUntil } from "../../src/demo/wait-until.ts";
+import type { Member } from "../../src/member/member.ts";
+import { addVisits } from "./members.ts";
+import { openSetMember, setDatabasePath } from "./set-members.ts";
+
+export const VISITS = "visits";
+export const SERVED_SET = { mirror: "clinic", databases: [VISITS], members: ["lisbon", "porto", "faro"] };
+
+export interface ServedMember {
+  readonly member: Member;
+  /** Ends it as SIGTERM does; twice is harmless. */
+  stop(): Promise<void>;
+}
+
+/** @param keys further keys of the member's section. */
+export async function served(
+  root: string,
+  name: string,
+  keys: Readonly<Record<string, string>> = {},
+): Promise<ServedMember> {
+  const member = await openSetMember(root, name, SERVED_SET, { keys });
+  const stop = new AbortController();
+  const done = member.run(stop.signal);
+  let ended: Promise<void> | null = null;
+  const end = async () => {
+    stop.abort();
+    await done;
+    await member.close();
+  };
+  const running: ServedMember = {
+    member,
+    stop: () => {
+      ended ??= end();
+      return ended;
+    },
+  };
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+export function visitsPath(root: string, member: string): string {
+  return setDatabasePath(root, member, VISITS);
+}
+
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  await waitUntil(() => condition() || null, { what, stalledAfterMs: 30_000, progress: () => "" });
+}
+
+/** What is integrated, as text; `-` when nothing is. */
+export function endOf(member: Member): string {
+  const position = member.context.store.database(VISITS)?.integrated;
+  return position == null ? "-" : `${position.epoch}:${position.txid}`;
+}
+
+/** Commits so many visits to a member's database, as an application that opens it for that. */
+export function writeVisits(root: string, member: string, count: number): void {
+  const database = new Database(visitsPath(root, member));
+  addVisits(database, count);
+  database.close();
+}
+
+export function codesOf(member: Member): string[] {
+  return member.context.store.events({}).map(({ code }) => code);
+}
