@@ -11,6 +11,7 @@ import {
   codesOf,
   endOf,
   SERVED_SET,
+  SPOKES,
   served,
   until,
   VISITS,
@@ -74,6 +75,26 @@ test("a promoted mirror goes on where it ended, its followers cross into the epo
   expect(reader.prepare("SELECT count(*) FROM visit").pluck().get()).toBe(25);
   reader.close();
 }, 120_000);
+
+test("mirrors that follow the operational member follow the one that was promoted, and the former one learns of it", async () => {
+  const root = temporaryDirectory();
+  createClinic(visitsPath(root, "lisbon")).close();
+  const shape = SPOKES;
+  const lisbon = await served(root, "lisbon", { shape });
+  const porto = await served(root, "porto", { shape });
+  const faro = await served(root, "faro", { shape });
+  await until("both have a first state", () => [porto, faro].every(({ member }) => endOf(member) !== "-"));
+  // It lives, and is reached: everybody learns at once.
+  const promoted = await porto.member.promote({ force: "lisbon" });
+  expect(promoted.untold).toEqual([]);
+  expect(lisbon.member.roles.state).toMatchObject({ role: "deposed", epoch: 1, by: 4 });
+  expect(await isFenced(visitsPath(root, "lisbon"))).toBe(true);
+  expect(faro.member.plan()).toMatchObject({ upstream: "porto", followers: [], epoch: 4 });
+  writeVisits(root, "porto", 6);
+  await porto.member.rotate();
+  await until("faro follows porto", () => endOf(faro.member) === endOf(porto.member));
+  expect(porto.member.plan()).toMatchObject({ upstream: null, followers: ["lisbon", "faro"], duty: "operational" });
+}, 60_000);
 
 test("after a promotion a new mirror begins with what there is, and the journal restores every epoch", async () => {
   const root = temporaryDirectory();
@@ -164,6 +185,6 @@ test("a mirror is not promoted while the operational member lives, by a wrong na
   await expect(porto.member.promote({})).rejects.toMatchObject({ code: "PROMOTION_ALIVE" });
   await expect(porto.member.promote({ force: "porto" })).rejects.toMatchObject({ code: "PROMOTION_ALIVE" });
   expect(porto.member.context.store.role()).toEqual({ role: "mirror", epoch: 1 });
-  const faro = await served(root, "faro", { type: "reporting" });
+  const faro = await served(root, "faro", { keys: { type: "reporting" } });
   await expect(faro.member.promote({ force: "lisbon" })).rejects.toMatchObject({ code: "PROMOTION_TYPE" });
 }, 60_000);

@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import type { Member } from "../../src/member/member.ts";
 import { addVisits } from "./members.ts";
-import { openSetMember, setDatabasePath } from "./set-members.ts";
+import { openSetMember, type SetShape, setDatabasePath } from "./set-members.ts";
 
 export const VISITS = "visits";
 export const SERVED_SET = { mirror: "clinic", databases: [VISITS], members: ["lisbon", "porto", "faro"] };
@@ -15,13 +15,20 @@ export interface ServedMember {
   stop(): Promise<void>;
 }
 
-/** @param keys further keys of the member's section. */
+export const SPOKES = { ...SERVED_SET, spokes: true };
+
+interface ServedOptions {
+  readonly shape?: SetShape;
+  /** Further keys of the member's section. */
+  readonly keys?: Readonly<Record<string, string>>;
+}
+
 export async function served(
   root: string,
   name: string,
-  keys: Readonly<Record<string, string>> = {},
+  { shape = SERVED_SET, keys = {} }: ServedOptions = {},
 ): Promise<ServedMember> {
-  const member = await openSetMember(root, name, SERVED_SET, { keys });
+  const member = await openSetMember(root, name, shape, { keys });
   const stop = new AbortController();
   const done = member.run(stop.signal);
   let ended: Promise<void> | null = null;

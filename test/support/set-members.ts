@@ -12,6 +12,8 @@ export interface SetShape {
   readonly databases: readonly string[];
   /** The first is operational; each of the others follows the one before it. */
   readonly members: readonly string[];
+  /** All others follow the operational member instead. */
+  readonly spokes?: boolean;
 }
 
 type Keys = Readonly<Record<string, string | number>>;
@@ -39,7 +41,7 @@ export async function openSetMember(
       mailbox: `file://${join(root, name, "mailbox")}`,
       state: join(root, name, "state"),
       databases: Object.fromEntries(shape.databases.map((each) => [each, setDatabasePath(root, name, each)])),
-      ...(i < 2 ? {} : { follows: shape.members[i - 1] }),
+      ...(i < 2 || shape.spokes === true ? {} : { follows: shape.members[i - 1] }),
       ...(name === member ? keys : {}),
     },
   ]);

@@ -3,15 +3,22 @@ import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import type { Peer } from "../peer.ts";
 
-const INTERVAL_MS = 10_000;
-/** While this member does nothing, and waits for what others say. */
-const WAITING_INTERVAL_MS = 2_000;
+/** What one member knows reaches the others through those that ship to each other; this is for when those are lost. */
+const INTERVAL_MS = 30_000;
+/** While the upstream says nothing, and while this member must not serve. */
+const WAITING_INTERVAL_MS = 3_000;
 
 /** Runs until `stop` is aborted; what cannot be read now is simply read again later. */
 export async function runWatchJob(member: Member, peer: Peer, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     await peer.refresh().catch(() => undefined);
     await peer.disconnect().catch(() => undefined);
-    await pause(member.roles.duty === "none" ? WAITING_INTERVAL_MS : INTERVAL_MS, stop);
+    const beganMs = performance.now();
+    while (!stop.aborted && performance.now() - beganMs < intervalMs(member)) await pause(WAITING_INTERVAL_MS, stop);
   }
+}
+
+function intervalMs({ roles, upstream }: Member): number {
+  const isWaiting = roles.duty === "none" || upstream?.alive === false;
+  return isWaiting ? WAITING_INTERVAL_MS : INTERVAL_MS;
 }
