@@ -90,10 +90,11 @@ function databaseCells({ received, integrated, lagTransactions, lagSeconds }: Da
 
 function problemLines({ member, databases, followers, journal, errors }: MemberStatus): string[] {
   const ofDatabases = Object.entries(databases).flatMap(
-    ([name, { error, heldBy, hold, progress, warnings, quarantined, verified }]) => [
+    ([name, { error, heldBy, hold, progress, resync, receiving, warnings, quarantined, verified }]) => [
       ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
       ...(hold === null ? [] : [`${member}/${name}: ${hold.message}`]),
       ...progressLines(`${member}/${name}`, progress),
+      ...copyLines(`${member}/${name}`, resync, receiving),
       ...errorLines(`${member}/${name}`, error),
       ...warnings.flatMap((warning) => errorLines(`${member}/${name}`, warning, "warning")),
       ...quarantineLines(`${member}/${name}`, quarantined),
@@ -113,6 +114,15 @@ function progressLines(where: string, progress: DatabaseStatus["progress"]): str
   const rate = perSecond === null ? "" : `, ${perSecond} a second`;
   const left = secondsLeft === null ? "" : `, some ${secondsLeft} s`;
   return [`${where}: catching up: ${transactions} transactions left (${bytes} bytes are here)${rate}${left}`];
+}
+
+const RESYNC_STEPS = { preparing: "its pages are read", asking: "asked", applying: "applied" } as const;
+
+function copyLines(where: string, resync: DatabaseStatus["resync"], receiving: DatabaseStatus["receiving"]): string[] {
+  const lines = resync == null ? [] : [`${where}: made equal to the upstream's copy: ${RESYNC_STEPS[resync.state]}`];
+  if (receiving == null) return lines;
+  const of = receiving.total === null ? "" : ` of ${receiving.total}`;
+  return [...lines, `${where}: receiving: ${receiving.bytes}${of} bytes`];
 }
 
 function verificationLines(where: string, verified: DatabaseStatus["verified"]): string[] {

@@ -12,6 +12,8 @@ interface Shipping {
   progressOf(database: string): ShipmentProgress;
   /** What came of the verifications that it has asked for. */
   readonly verifications: VerificationAnswers;
+  /** The file that is being put into its inbox. */
+  readonly underWay: { readonly database: string; readonly bytes: number } | null;
   /** What keeps it from being shipped to. */
   readonly error: FollowerStatus["error"];
 }
@@ -35,7 +37,7 @@ export function followerViews(context: MemberContext, peer: Peer, shipping: Ship
 function followerView(
   context: MemberContext,
   peer: Peer,
-  { databases, progressOf, verifications, error }: Shipping,
+  { databases, progressOf, verifications, underWay, error }: Shipping,
 ): FollowerStatus {
   const receipts = databases.map((database): [string, Receipt] => {
     const known = peer.status?.databases[database];
@@ -45,7 +47,8 @@ function followerView(
     const cutOff = cutOffAt === null ? {} : { cutOff: formatTxid(cutOffAt) };
     const verification = verifications.of(database);
     const asked = verification === undefined ? {} : { verification };
-    return [database, { ...receipt, ...cutOff, ...asked, ...followerLag(context, database, integrated) }];
+    const sending = underWay?.database === database ? { sending: underWay.bytes } : {};
+    return [database, { ...receipt, ...cutOff, ...asked, ...sending, ...followerLag(context, database, integrated) }];
   });
   const movedAtMs = peer.heartbeatMovedAtMs;
   return {

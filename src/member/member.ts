@@ -355,7 +355,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { role, upstream, watchdog } = this;
     const { duty, state } = this.roles;
     const { context, operational, mirrors, integration, deep } = this;
-    const duties = dutyFacts({ context, duty, operational, mirrors, integration, deep });
+    const duties = dutyFacts({ context, duty, operational, mirrors, integration, deep, upstream });
     const errors = [...this.roles.errors, ...this.#found.errors];
     const parts = {
       ...{ role, duty, epoch: knownEpoch(state) },

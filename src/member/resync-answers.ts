@@ -30,7 +30,14 @@ export interface AnswerSource {
   database(name: string): ComparedDatabase | undefined;
   transport(): Transport;
   /** Puts a local file into the follower's mailbox. */
-  put(path: string, name: string, bytes: number, stop: AbortSignal): Promise<void>;
+  put(path: string, file: FileUnderWay, stop: AbortSignal): Promise<void>;
+}
+
+/** A file for a mailbox, by its name there. */
+export interface FileUnderWay {
+  readonly database: string;
+  readonly name: string;
+  readonly bytes: number;
 }
 
 interface Attempt {
@@ -107,7 +114,7 @@ export class ResyncAnswers {
   ): Promise<void> {
     const { maxTxid, pages, bytes } = file;
     const name = `${inboxDirectory(database, epoch)}/${formatDifferenceName({ maxTxid, id })}`;
-    await this.#source.put(file.path, name, bytes, stop);
+    await this.#source.put(file.path, { database, name, bytes }, stop);
     const { follower } = this.#source;
     const message = `${follower} was sent the ${pages} pages in which its copy differs`;
     this.#context.event("info", "RESYNC_ANSWERED", database, message, { follower, pages, bytes });

@@ -27,7 +27,7 @@ import type { ShippedMember } from "./member-control.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
 import type { ComparedDatabase } from "./resync-answer.ts";
-import { ResyncAnswers } from "./resync-answers.ts";
+import { type FileUnderWay, ResyncAnswers } from "./resync-answers.ts";
 import { outcomeError, ShipmentOrders } from "./shipment-orders.ts";
 import { ShipmentProgress } from "./shipment-progress.ts";
 import { Signal } from "./signal.ts";
@@ -64,7 +64,7 @@ export class Shipper {
   #backoff: Signal | null = null;
   readonly #lease: MailboxLease;
   #error: FollowerStatus["error"] = null;
-  #bytesUnderWay = 0;
+  #underWay: { readonly database: string; readonly bytes: number } | null = null;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
   readonly #answers: ResyncAnswers;
@@ -79,7 +79,7 @@ export class Shipper {
       outbox: this.#outbox,
       database: services.database,
       transport: () => peer.transport(),
-      put: (path, name, bytes, stop) => this.#put(path, { name, bytes }, stop),
+      put: (path, file, stop) => this.#put(path, file, stop),
     });
     this.#verifications = new VerificationAnswers(services.verify);
     const { ship } = context.configuration.journal;
@@ -132,7 +132,7 @@ export class Shipper {
 
   /** The size of the file that is being put. */
   get bytesUnderWay(): number {
-    return this.#bytesUnderWay;
+    return this.#underWay?.bytes ?? 0;
   }
 
   /** The ends of the journals. */
@@ -287,7 +287,7 @@ export class Shipper {
         if (stop.aborted) return false;
         // A purge may have taken it meanwhile: then the next pass begins with what is there now.
         if (this.#store.catalogue.get(row) === null) return true;
-        await this.#put(this.#journal.path(row), { name: inboxName(row), bytes: row.bytes }, stop);
+        await this.#put(this.#journal.path(row), { ...row, name: inboxName(row) }, stop);
         progress.shipped = row.maxTxid;
       }
     }
@@ -321,7 +321,7 @@ export class Shipper {
     try {
       const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
       if (merged.bytes >= bytes) return null;
-      await this.#put(merged.path, { name: inboxName(merged), bytes: merged.bytes }, stop);
+      await this.#put(merged.path, { ...merged, name: inboxName(merged) }, stop);
       const { logger } = this.#context;
       const follower = this.#peer.member.name;
       logger.info(
@@ -334,14 +334,15 @@ export class Shipper {
     }
   }
 
-  async #put(path: string, file: { name: string; bytes: number }, stop: AbortSignal): Promise<void> {
-    this.#bytesUnderWay = file.bytes;
+  async #put(path: string, file: FileUnderWay, stop: AbortSignal): Promise<void> {
+    this.#underWay = file;
+    this.#context.changed();
     try {
       await this.#lease.during(stop, async (signal) => {
         await this.#peer.transport().put(path, file.name, { signal });
       });
     } finally {
-      this.#bytesUnderWay = 0;
+      this.#underWay = null;
     }
   }
 
@@ -384,6 +385,7 @@ export class Shipper {
       databases: this.#databases,
       progressOf,
       verifications: this.#verifications,
+      underWay: this.#underWay,
       error: this.#error,
     });
   }

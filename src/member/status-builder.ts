@@ -36,6 +36,7 @@ export interface DutyFacts {
   readonly progress?: CatchUpProgress | null;
   readonly resync?: ResyncView | null;
   readonly verificationAsked?: string | null;
+  readonly receiving?: { readonly bytes: number; readonly total: number | null } | null;
   /** Refused files that are kept. */
   readonly quarantined?: number;
 }
@@ -104,6 +105,7 @@ function databaseStatus(
     walBytes: facts.walBytes,
     wants: facts.wants === null ? null : { epoch: row?.received?.epoch ?? 1, txid: formatTxid(facts.wants) },
     resync: facts.resync ?? null,
+    receiving: facts.receiving ?? null,
     verificationAsked: facts.verificationAsked ?? null,
     heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,

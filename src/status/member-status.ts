@@ -112,6 +112,8 @@ const databaseSchema = z.object({
   wants: z.object({ epoch: z.int(), txid: hex16 }).nullable(),
   /** While the copy is made equal to the upstream's; null or absent otherwise. */
   resync: resyncSchema.nullable().optional(),
+  /** Of a file that is on its way while there is no copy yet, or one is made equal to the upstream's; null or absent otherwise. */
+  receiving: z.object({ bytes: z.number(), total: z.number().nullable() }).nullable().optional(),
   /** ID of the verification that the upstream is asked for; null or absent when it is asked for none. */
   verificationAsked: hex16.nullable().optional(),
   /** What integration waits for, such as `backup (process 1, since ...)`; null when it waits for nothing. No error. */
@@ -144,6 +146,8 @@ const receiptSchema = z.object({
   lagSeconds: z.number().nullable().default(null),
   /** What it has received, when the journal here no longer holds what comes next: its copy is to be compared page by page. */
   cutOff: hex16.optional(),
+  /** Bytes of the file that is being put into its inbox. */
+  sending: z.number().optional(),
   /** What came of the verification that it has asked for last: of this member, and of those above it. */
   verification: z.object({ id: hex16, members: z.array(verifiedMemberSchema) }).optional(),
 });
