@@ -3,6 +3,7 @@ import type { BackupErrorCode } from "../backup/backup-error.ts";
 import type { RestoreErrorCode } from "../backup/restore-error.ts";
 import type { ConfigErrorCode } from "../config/config-error.ts";
 import { AfterimageError } from "../errors.ts";
+import type { HookErrorCode } from "../hooks/hook-error.ts";
 import type { JournalErrorCode } from "../journal/journal-error.ts";
 import type { StateErrorCode } from "../journal/state-error.ts";
 import type { SegmentErrorCode } from "../ltx/segment-error.ts";
@@ -34,6 +35,7 @@ type KnownCode =
   | ConfigErrorCode
   | ControlErrorCode
   | DatabaseErrorCode
+  | HookErrorCode
   | JournalErrorCode
   | MemberErrorCode
   | RestoreErrorCode
@@ -52,6 +54,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   MEMBER_UNKNOWN: EXIT.usage,
   UNTIL_OF_MANY: EXIT.usage,
   DATABASE_UNKNOWN: EXIT.usage,
+  HOOK_FAILED: EXIT.failed,
   RELOAD_NEEDS_RESTART: EXIT.refused,
   CONTROL_PATH_TOO_LONG: EXIT.usage,
   URL_INVALID: EXIT.usage,
@@ -71,6 +74,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   PROMOTION_BEHIND: EXIT.refused,
   PROMOTION_INCOMPLETE: EXIT.refused,
   PROMOTION_TYPE: EXIT.refused,
+  PROMOTION_VETOED: EXIT.refused,
   UNTIL_PASSED: EXIT.refused,
   STATE_FOREIGN: EXIT.refused,
   STATE_TOO_NEW: EXIT.refused,

@@ -1,10 +1,14 @@
 /** `afterimage promote`: makes this mirror the operational member, because that one is lost. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
+import { AfterimageError } from "../errors.ts";
 import type { PromoteResult } from "../member/member-control.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Register } from "./register.ts";
 import { withControl } from "./with-control.ts";
+
+const ASK_AGAIN_MS = 30_000;
 
 interface PromoteArguments extends GlobalOptions {
   /** Name of the operational member. */
@@ -13,9 +17,31 @@ interface PromoteArguments extends GlobalOptions {
 
 async function promote(args: PromoteArguments, io: CommandIo): Promise<number> {
   const { force } = args;
-  const promoted = await withControl(args, io, (control) => control.promote(force === undefined ? {} : { force }));
+  const attempt = () => withControl(args, io, (control) => control.promote(force === undefined ? {} : { force }));
+  const promoted = await untilConsented(attempt, {
+    onVeto: (message) => io.err(`${message}; it is asked again in ${ASK_AGAIN_MS / 1000} s`),
+  });
   print(args, io, { promoted }, () => promotedLines(promoted));
   return EXIT.done;
+}
+
+interface ConsentOptions {
+  readonly onVeto: (message: string) => void;
+  /** 30 s when not given. */
+  readonly askAgainMs?: number;
+}
+
+/** Makes the attempt again, with all its checks, for as long as the hook beforePromote does not consent. */
+export async function untilConsented<T>(attempt: () => Promise<T>, options: ConsentOptions): Promise<T> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof AfterimageError) || error.code !== "PROMOTION_VETOED") throw error;
+      options.onVeto(error.message);
+    }
+    await delay(options.askAgainMs ?? ASK_AGAIN_MS);
+  }
 }
 
 function promotedLines({ member, epoch, from, databases, untold }: PromoteResult): string[] {

@@ -21,6 +21,16 @@ export class HookLedger {
     return select.get(event, role, epoch) !== undefined;
   }
 
+  /** The role and epoch that an event was told for last; null when it never was. */
+  newest(event: string): Omit<HookOccasion, "event"> | null {
+    const row = this.#database
+      .prepare<[string], { role: string; epoch: bigint }>(
+        "SELECT role, epoch FROM hook_runs WHERE event = ? ORDER BY epoch DESC, done_at_ms DESC LIMIT 1",
+      )
+      .get(event);
+    return row === undefined ? null : { role: row.role, epoch: Number(row.epoch) };
+  }
+
   /** @param atMs milliseconds since 1970, by this member's clock. Idempotent; durable when it returns. */
   saveDone({ event, role, epoch }: HookOccasion, atMs: number): void {
     this.#database

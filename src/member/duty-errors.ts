@@ -54,6 +54,7 @@ export class DutyErrors {
     const view = errorView(error, nowMs);
     const backoffMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
     this.#retryAtMs = halts(view.code) ? Number.POSITIVE_INFINITY : nowMs + backoffMs;
+    if (view.code === "DIVERGED") this.#context.hooks.diverged(this.#database, { message: view.message });
     if (store.database(this.#database)?.error?.code === view.code) return;
     try {
       store.saveDatabase(this.#database, { error: view });

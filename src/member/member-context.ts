@@ -6,6 +6,7 @@ import type { StateStore } from "../journal/state-store.ts";
 import type { EpochHistory } from "../roles/epoch-history.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
+import type { MemberHooks } from "./member-hooks.ts";
 
 /** What every part of a member works with. */
 export interface MemberContext {
@@ -36,6 +37,8 @@ export interface MemberContext {
   isRemoved(database: string): boolean;
   /** There are new segments in a database's journal. */
   journalGrew(database: string): void;
+  /** The user's programs. */
+  readonly hooks: MemberHooks;
   /** Keeps an event in the state database and logs it. */
   event(
     level: EventLevel,

@@ -19,6 +19,8 @@ export type MemberErrorCode =
   /** A reporting member. */
   | "PROMOTION_TYPE"
   | "PROMOTION_UNSERVED"
+  /** The hook beforePromote does not consent. */
+  | "PROMOTION_VETOED"
   /** A transaction, or time, that is integrated already. */
   | "UNTIL_PASSED"
   /** A transaction ID for several databases. */

@@ -25,6 +25,7 @@ import { JournalSpace } from "./journal-space.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { PromoteOptions, PromoteResult, ReloadResult } from "./member-control.ts";
+import { MemberHooks } from "./member-hooks.ts";
 import {
   connectionFingerprint,
   followersOf,
@@ -74,6 +75,7 @@ interface Live {
 export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
   readonly roles: MemberRoles;
+  readonly hooks: MemberHooks;
   /** Every other member of the mirror set. */
   override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
@@ -136,6 +138,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { duty, epoch } = this.roles;
     this.#live = { configuration, self, databases: new Map(), journals: [], duty, epoch };
     this.context = this.#makeContext(store, options);
+    this.hooks = new MemberHooks(this.context, this.roles);
     this.integration = new IntegrationControl(this.context);
     this.deep = new DeepVerification(this.context, {
       upstream: () => this.upstream,
@@ -156,6 +159,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   #makeContext(store: StateStore, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
     const live = this.#live;
     const roles = this.roles;
+    const hooks = () => this.hooks;
     const directory = join(live.self.state, "journal");
     const space = new JournalSpace({
       directory,
@@ -185,6 +189,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
       },
       get history() {
         return roles.history;
+      },
+      get hooks() {
+        return hooks();
       },
       store,
       journal: new Journal(directory, store.catalogue),
@@ -390,6 +397,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.#closed = true;
     for (const duty of [...this.operational.values(), ...this.mirrors.values()]) await duty.close();
     for (const peer of this.peers.values()) await peer.disconnect();
+    await this.hooks.idle();
     this.context.store.close();
     this.#lock.release();
   }

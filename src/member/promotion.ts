@@ -22,13 +22,14 @@ const LOOK_INTERVAL_MS = 500;
 /** A segment may arrive while the last one is being integrated. */
 const ATTEMPTS = 20;
 const SERVED_LIMIT_MS = 60_000;
-/** Others look at this member every 10 s at least; who does not live is not waited for. */
+/** A mirror whose upstream is silent looks at this member every few seconds; who does not live is not waited for. */
 const TOLD_LIMIT_MS = 15_000;
 const LIFE_SIGN_MS = 3_000;
 
 /**
- * @throws MemberError NOT_A_MIRROR, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_INCOMPLETE: nothing has
- * changed then; PROMOTION_UNSERVED when the databases cannot be made writable, which the daemon goes on trying.
+ * @throws MemberError NOT_A_MIRROR, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_VETOED,
+ * PROMOTION_INCOMPLETE: nothing has changed then; PROMOTION_UNSERVED when the databases cannot be made writable, which
+ * the daemon goes on trying.
  */
 export async function promote(member: Member, options: PromoteOptions): Promise<PromoteResult> {
   const from = member.roles.operational;
@@ -38,8 +39,9 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
     await assertSilent(member, from);
     assertNobodyAhead(member);
   }
+  await member.hooks.askToPromote(ownNextEpoch(member), options.force !== undefined);
   const received = lastReceived(member);
-  const epoch = await claim(member);
+  const epoch = await claimOrTell(member);
   await untilServed(member);
   return { member: member.context.self.name, epoch, from, databases: received, untold: await untold(member, epoch) };
 }
@@ -103,6 +105,19 @@ function assertNobodyAhead(member: Member): void {
   }
 }
 
+async function claimOrTell(member: Member): Promise<number> {
+  try {
+    return await claim(member);
+  } catch (error) {
+    if (member.roles.state.role === "mirror") member.hooks.promoteFailed(ownNextEpoch(member), error);
+    throw error;
+  }
+}
+
+function ownNextEpoch({ context, roles }: Member): number {
+  return nextEpoch(knownEpoch(roles.state), context.self.name, [...context.configuration.members.keys()]);
+}
+
 /** Integrates everything that was received, and begins the epoch where it ends, while nothing more is taken in. */
 async function claim(member: Member): Promise<number> {
   const duties = [...member.mirrors.values()];
@@ -118,8 +133,7 @@ async function claim(member: Member): Promise<number> {
 
 function begin(member: Member): number {
   const { context, roles } = member;
-  const names = [...context.configuration.members.keys()];
-  const epoch = nextEpoch(knownEpoch(roles.state), context.self.name, names);
+  const epoch = ownNextEpoch(member);
   const starts: Record<string, Position> = {};
   for (const name of context.databases.keys()) {
     const position = context.store.database(name)?.integrated ?? null;
@@ -154,6 +168,7 @@ async function untilServed(member: Member): Promise<void> {
   if (!member.running) {
     await member.take(member.plan());
     await serveIfClaimed(member);
+    member.hooks.settled();
   }
   const untilMs = performance.now() + (member.running ? SERVED_LIMIT_MS : 0);
   while (member.roles.state.role === "claimed" && performance.now() < untilMs) await delay(50);

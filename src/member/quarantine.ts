@@ -107,6 +107,7 @@ export class Quarantine {
     this.#count.atMs = Number.NEGATIVE_INFINITY;
     const message = `${name} is in quarantine: ${view.message}`;
     this.#context.event("error", view.code, this.#database, message, { path: target });
+    this.#context.hooks.quarantined(this.#database, { path: target, code: view.code, message: view.message });
     this.#context.changed();
   }
 

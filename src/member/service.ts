@@ -37,6 +37,7 @@ export async function serve(member: Member, stop: AbortSignal): Promise<void> {
     await service.run();
   } finally {
     member.running = false;
+    member.hooks.stop();
     await control.close();
     publishStatus(member);
     logger.info({ member: self.name }, "stopped");
@@ -89,6 +90,7 @@ class Service {
       await this.#listenFirst(this.#unitsOf(member.plan(configuration)));
       await confirmReign(member);
     }
+    member.hooks.fencing();
     const isFenced = await fenceIfDeposed(member);
     const plan = member.plan(configuration);
     const units = this.#unitsOf(plan);
@@ -99,6 +101,7 @@ class Service {
       isServed = await serveIfClaimed(member);
     });
     this.#isRoleDone = isFenced && isServed;
+    if (this.#isRoleDone) member.hooks.settled();
   }
 
   #unitsOf(plan: MemberPlan): Map<string, Unit> {
