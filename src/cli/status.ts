@@ -137,7 +137,9 @@ function journalLines(member: string, journal: JournalStatus | null): string[] {
   const sizes = `${bytes} of at most ${maxBytes} bytes, ${freeBytes} bytes free where ${minFreeBytes} must stay free`;
   return [
     ...shortages.map((code) => `${member}: warning ${code}: the journal loses history before its time: ${sizes}`),
-    ...givenUp.map((lost) => `${member}: warning MEMBER_GIVEN_UP: ${lost.member} gets a snapshot of ${lost.database}`),
+    ...givenUp.map(
+      (lost) => `${member}: warning MEMBER_GIVEN_UP: ${lost.member} fetches what differs of ${lost.database}`,
+    ),
   ];
 }
 

@@ -50,7 +50,16 @@ describe("a member", () => {
     expect(await transport.list("other")).toEqual([]);
   });
 
-  test.each(["status.json", "other/x", "x"])("does not write %s", async (name) => {
+  test("reads page checksums that are there to be compared", async () => {
+    const endpoint = await runEndpoint();
+    mkdirSync(join(endpoint.directory, "resync", "orders"), { recursive: true });
+    writeFileSync(join(endpoint.directory, "resync", "orders", "1.sums"), "checksum");
+    const target = local("");
+    expect(await endpoint.open().get("resync/orders/1.sums", target)).toBe(8);
+    expect(readFileSync(target, "utf8")).toBe("checksum");
+  });
+
+  test.each(["status.json", "other/x", "x", "resync/orders/1.sums"])("does not write %s", async (name) => {
     const endpoint = await runEndpoint();
     writeFileSync(join(endpoint.directory, "status.json"), "mine");
     await expect(endpoint.open().publish(name, Buffer.from("x"))).rejects.toMatchObject({

@@ -5,6 +5,7 @@ import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { DATABASE, type DemoSet } from "../../src/demo/demo-set.ts";
 import { ManagedProcess } from "../../src/demo/managed-process.ts";
+import { startSftpDaemons } from "../../src/demo/sftp-mailboxes.ts";
 import type { ResyncStep } from "../../src/member/mirror-resync.ts";
 import { afterimage } from "../cli/afterimage.ts";
 import { startChild } from "../support/child-process.ts";
@@ -18,6 +19,7 @@ import {
   startAll,
   stopAndCompare,
   untilLevel,
+  untilReadable,
   untilSet,
 } from "../support/mirror-set.ts";
 import { expectCleanReader, lookAtOrders, startApplication, startReader, stopApplication } from "../support/orders.ts";
@@ -27,6 +29,7 @@ const ORDERS_PER_SECOND = 50;
 /** Pages of an attachment, so that a whole copy is much more than what differs. */
 const FILLER_BYTES = 8 * 1024 * 1024;
 const PAGE_BYTES = 4096;
+const FIRST_TXID = "0000000000000001";
 
 /** Every step that a mirror names: leaving one out does not compile. */
 const STEPS: Record<ResyncStep, true> = {
@@ -126,6 +129,31 @@ test("a rebuild by snapshot replaces a copy that is no database any more", async
   expect(lastResync(set).bytes).toBeGreaterThan(FILLER_BYTES);
   await stopApplication(application);
   await untilLevel(set, lookAtOrders);
+  await stopAndCompare(set);
+});
+
+test("page checksums and pages go over SFTP as well", async () => {
+  const set = createSet(PAIR);
+  const database = new Database(set.databasePath(OPERATIONAL));
+  database.pragma("journal_mode = WAL");
+  fill(set);
+  await startSftpDaemons(set, (what, condition) => untilSet(set, what, condition).then(() => undefined));
+  await untilReadable(set, MIRROR);
+  // At the first transaction there is no difference but a snapshot.
+  database.exec("CREATE TABLE visit (note TEXT)");
+  await untilSet(
+    set,
+    "the mirror has both",
+    () => set.isCaughtUp(MIRROR) && (set.databaseStatus(MIRROR)?.integrated?.txid ?? "") > FIRST_TXID,
+  );
+  await set.daemon(MIRROR)?.terminate();
+  await damagePages(set.databasePath(MIRROR), [900, 1500]);
+  set.startDaemon(MIRROR);
+  await untilSet(set, "the damage is found", () => set.databaseStatus(MIRROR)?.error?.code === "MIRROR_INCONSISTENT");
+  const { code, answer } = await run(set, MIRROR, ["rebuild", DATABASE, "--yes"]);
+  expect([code, answer]).toMatchObject([0, { plans: [{ method: "resync" }], rebuilt: [{ state: "done" }] }]);
+  expect(lastResync(set).pages).toBe(2);
+  database.close();
   await stopAndCompare(set);
 });
 
