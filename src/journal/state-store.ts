@@ -160,12 +160,13 @@ export class StateStore implements Disposable {
     this.#rows.save(name, change);
   }
 
-  /** Forgets a database's row, page checksums and verification, for a rebuild; its catalogue stays. */
+  /** Forgets a database's row, page checksums, verification and what was ordered for its copy; its catalogue stays. */
   forgetDatabase(name: string): void {
     this.transaction(() => {
       this.#rows.delete(name);
       this.#chunks.of(name).deleteChunksFrom(0);
       this.#verifications.delete(name);
+      this.resyncs.delete(name);
     });
   }
 

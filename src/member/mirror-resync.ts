@@ -76,6 +76,8 @@ export class MirrorResync {
   readonly #parts: ResyncParts;
   #request: Request | null = null;
   #view: ResyncView | null = null;
+  /** An answer that was found good, and waits for a backup to end. */
+  #verifiedAnswer: { readonly name: string; readonly summary: SegmentSummary } | null = null;
   #failures = 0;
   /** What kept the last attempt from succeeding. */
   #error: ResyncView["error"] = null;
@@ -163,6 +165,7 @@ export class MirrorResync {
   async close(): Promise<void> {
     const request = this.#request;
     this.#request = null;
+    this.#verifiedAnswer = null;
     this.#show(null);
     this.#parts.inbox.awaitedDifference = null;
     await request?.found?.close();
@@ -262,12 +265,15 @@ export class MirrorResync {
   async #verified({ found }: Request, answer: Answer): Promise<SegmentSummary | null> {
     const { name, inbox } = this.#parts;
     const row = this.#context.store.database(name);
+    if (this.#verifiedAnswer?.name === answer.name) return this.#verifiedAnswer.summary;
     try {
-      return await checkDifference(this.#context, name, answer, {
+      const summary = await checkDifference(this.#context, name, answer, {
         checksum: found?.checksum ?? null,
         atLeast: row?.integrated?.txid ?? NO_TXID,
         pageSize: row?.pageSize ?? null,
       });
+      this.#verifiedAnswer = { name: answer.name, summary };
+      return summary;
     } catch (error) {
       if (!(error instanceof AfterimageError)) throw error;
       await inbox.quarantine.put(answer.path, answer.name, error);

@@ -107,7 +107,7 @@ function rewrite(database: Database.Database, commits: number): void {
   for (let i = 0; i < commits; i++) replace.run(1 + (i % 4));
 }
 
-test("what a member needs stays until it is given up; then it goes on from a snapshot, page by page equal", async () => {
+test("what a member needs stays until it is given up; then it fetches the pages that differ and ends equal", async () => {
   const pair = new Pair({ retention: "1h", giveUpAfter: "2d" });
   const application = createClinic(databasePath(pair.root, "lisbon"));
   const lisbon = await pair.start("lisbon");
@@ -143,8 +143,12 @@ test("what a member needs stays until it is given up; then it goes on from a sna
   expect(lisbon.context.store.segments(CLINIC, { kind: "segment" })).toEqual([]);
   expect(lisbon.ownStatus().journal?.givenUp).toEqual([{ member: "porto", database: CLINIC }]);
 
-  await pair.start("porto");
+  const porto = await pair.start("porto");
   await pair.level();
+  expect(eventCodes(porto)).toEqual(expect.arrayContaining(["RESYNC_BEGUN", "RESYNCED"]));
+  // The pages became a segment of its journal; no other snapshot came.
+  expect(porto.context.store.segments(CLINIC, { kind: "snapshot" })).toHaveLength(1);
+  expect(await porto.verify()).toMatchObject([{ ok: true }]);
   await until("it is known to be back", () => {
     void lisbon.purge({});
     return lisbon.ownStatus().journal?.givenUp.length === 0;
