@@ -7,8 +7,10 @@ import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { registerConfigCheck } from "./config-check.ts";
 import { registerDemo } from "./demo.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerEvents } from "./events.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { registerFence } from "./fence.ts";
+import { registerHistory } from "./history.ts";
 import { registerInit } from "./init.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerIntegrate } from "./integrate.ts";
@@ -41,6 +43,8 @@ const COMMANDS: readonly Register[] = [
   registerRun,
   registerReload,
   registerStatus,
+  registerEvents,
+  registerHistory,
   registerRotate,
   registerShip,
   registerSync,

@@ -6,7 +6,9 @@ import { decodeJson, encodeJson } from "./state-decode.ts";
 const EVENTS_KEPT = 10_000;
 const DEFAULT_LIMIT = 100;
 
-export type EventLevel = "info" | "warn" | "error";
+/** The worst last. */
+export const EVENT_LEVELS = ["info", "warn", "error"] as const;
+export type EventLevel = (typeof EVENT_LEVELS)[number];
 
 export interface NewEvent {
   readonly atMs: number;
@@ -30,6 +32,10 @@ export interface EventFilter {
   readonly limit?: number;
   /** Only events after this one. */
   readonly sinceId?: number;
+  /** Only this level, and what is worse. */
+  readonly level?: EventLevel;
+  /** Only this database's. */
+  readonly database?: string;
 }
 
 interface RawEvent {
@@ -42,19 +48,28 @@ interface RawEvent {
   data: string | null;
 }
 
+interface SqlFilter {
+  limit: number;
+  sinceId: number;
+  database: string | null;
+  levels: string;
+}
+
+const CHOSEN = "instr(:levels, level) > 0 AND (:database IS NULL OR database = :database)";
+
 export class EventLog {
   readonly #insert: Statement;
   readonly #trim: Statement<[number]>;
-  readonly #since: Statement<[number, number], RawEvent>;
-  readonly #newest: Statement<[number], RawEvent>;
+  readonly #since: Statement<[SqlFilter], RawEvent>;
+  readonly #newest: Statement<[SqlFilter], RawEvent>;
 
   constructor(database: Database) {
     this.#insert = database.prepare(
       "INSERT INTO events (at_ms, level, code, database, message, data) VALUES (?, ?, ?, ?, ?, ?)",
     );
     this.#trim = database.prepare("DELETE FROM events WHERE id <= ?");
-    this.#since = database.prepare("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?");
-    this.#newest = database.prepare("SELECT * FROM events ORDER BY id DESC LIMIT ?");
+    this.#since = database.prepare(`SELECT * FROM events WHERE id > :sinceId AND ${CHOSEN} ORDER BY id LIMIT :limit`);
+    this.#newest = database.prepare(`SELECT * FROM events WHERE ${CHOSEN} ORDER BY id DESC LIMIT :limit`);
   }
 
   /** Adds an event and returns its id. Call inside a transaction: the oldest ones are dropped with it. */
@@ -67,9 +82,9 @@ export class EventLog {
 
   /** Events, oldest first: the first `limit` after `sinceId`, or without it the newest `limit`. */
   list(filter: EventFilter = {}): StoredEvent[] {
-    const limit = filter.limit ?? DEFAULT_LIMIT;
-    const rows =
-      filter.sinceId === undefined ? this.#newest.all(limit).reverse() : this.#since.all(filter.sinceId, limit);
+    const { limit = DEFAULT_LIMIT, sinceId = 0, database = null, level = "info" } = filter;
+    const chosen = { limit, sinceId, database, levels: EVENT_LEVELS.slice(EVENT_LEVELS.indexOf(level)).join() };
+    const rows = filter.sinceId === undefined ? this.#newest.all(chosen).reverse() : this.#since.all(chosen);
     return rows.map(decode);
   }
 }
