@@ -24,7 +24,8 @@ test("history shows who was operational, since when and from where; events what 
         startedAt: new Date(AT).toISOString(),
         starts: { shop: START },
       },
-    ]);
+    ];
+    store.addEpochs(epochs.map(decodeEpoch));
     store.addEvent({ atMs: AT, level: "info", code: "EPOCH_LEARNED", database: null, message: "one" });
     store.addEvent({ atMs: AT, level: "warn", code: "PROMOTED", database: null, message: "two", data: { epoch: 3 } });
     store.addEvent({ atMs: AT, level: "error", code: "SEGMENT_CHAIN", database: "shop", message: "three" });
