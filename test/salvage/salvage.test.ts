@@ -251,7 +251,7 @@ test("what belongs to another mirror set, to this mirror itself or to another ep
     code: "SALVAGE_NOTHING_FOUND",
   });
   const lost = new Database(join(clinic.stateOnDisk, "state.db"));
-  lost.exec("UPDATE role SET epoch = 2");
+  lost.exec("UPDATE role_state SET state = json_set(state, '$.epoch', 2)");
   lost.close();
   await expect(clinic.salvage()).rejects.toMatchObject({ code: "SALVAGE_EPOCH" });
   // The same database in another place is not a continuation of this journal, wherever its identity is.
