@@ -34,6 +34,7 @@ import { registerStatus } from "./status.ts";
 import { registerSync } from "./sync.ts";
 import { registerUnfence } from "./unfence.ts";
 import { registerVerify } from "./verify.ts";
+import { registerWhoisOperational } from "./whois-operational.ts";
 
 /** In the order of the help text: as one meets them. */
 const COMMANDS: readonly Register[] = [
@@ -45,6 +46,7 @@ const COMMANDS: readonly Register[] = [
   registerStatus,
   registerEvents,
   registerHistory,
+  registerWhoisOperational,
   registerRotate,
   registerShip,
   registerSync,
