@@ -5,18 +5,17 @@
  * Guarantee: nothing is written to the journal that would break a limit, as far as can be known beforehand; what is not
  * known beforehand (one huge transaction) is asked about again while it is written.
  */
-import { existsSync, statfsSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { JournalConfiguration } from "../config/configuration.ts";
 import type { StateStore } from "../journal/state-store.ts";
+import { type FreeSpace, freeSpace } from "./free-space.ts";
 import { MemberError } from "./member-error.ts";
 
 const GIB = 2 ** 30;
 /** Room for the newest snapshot, the next one, and as much again in segments. */
 const DATABASE_SIZES = 4;
 const DEFAULT_MAX_BYTES = 10 * GIB;
-const DEFAULT_MIN_FREE_BYTES = GIB;
-const DEFAULT_MIN_FREE_SHARE = 0.05;
 /** A WAL of this size slows nobody down, however small the database is. */
 const WAL_BYTES_ALLOWED = 256 * 1024 * 1024;
 /** What is left of the limit when the journal has come near to it. */
@@ -165,11 +164,8 @@ export class JournalSpace {
     return { bytes: this.#bytes, maxBytes: this.maxBytes, freeBytes: free, minFreeBytes: least };
   }
 
-  #freeOf(path: string): { free: number; least: number } {
-    const { bavail, bsize, blocks } = statfsSync(path);
-    const share = Math.floor(DEFAULT_MIN_FREE_SHARE * blocks * bsize);
-    const least = this.#options.configuration.minFreeBytes ?? Math.min(DEFAULT_MIN_FREE_BYTES, share);
-    return { free: bavail * bsize, least };
+  #freeOf(path: string): FreeSpace {
+    return freeSpace(path, this.#options.configuration);
   }
 
   #error(missing: { code: Shortage; bytes: number }): MemberError {
