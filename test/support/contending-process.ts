@@ -10,7 +10,7 @@ import { DatabaseLock } from "../../src/backup/database-lock.ts";
 import { errnoOf } from "../../src/errno.ts";
 
 const [state = "", kind = ""] = process.argv.slice(2);
-const DYING_MS = 50;
+const LONGEST_DYING_MS = 10_000;
 const proof = join(state, "in-use");
 
 /** A process that was killed frees its locks some moments before it is gone, and is then a zombie until its parent looks. */
@@ -22,16 +22,35 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** Whose proof it is; 0 when there is none, or when its maker was killed between two calls. */
+function prover(): number {
+  try {
+    return Number(readFileSync(proof, "utf8"));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return 0;
+    throw error;
+  }
+}
+
+/** Whether the maker of a proof that we found goes on with its turn, and has not been killed in it. */
+async function goesOn(pid: number): Promise<boolean> {
+  const begun = performance.now();
+  while (isRunning(pid)) {
+    // Only a live one takes its proof away; one that is dying may take long for it beside busy processes.
+    if (prover() !== pid || performance.now() - begun > LONGEST_DYING_MS) return true;
+    await sleep(1);
+  }
+  return false;
+}
+
 /** While we have the database. */
 async function claim(): Promise<void> {
   try {
     writeFileSync(proof, String(process.pid), { flag: "wx" });
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
-    const pid = Number(readFileSync(proof, "utf8"));
-    await sleep(DYING_MS);
-    // Empty: its maker was killed between two calls.
-    if (pid > 0 && isRunning(pid)) console.log(`both ${pid}`);
+    const pid = prover();
+    if (pid > 0 && (await goesOn(pid))) console.log(`both ${pid}`);
     writeFileSync(proof, String(process.pid));
   }
 }
@@ -41,7 +60,7 @@ async function turn(lock: DatabaseLock): Promise<boolean> {
   else if (!lock.tryIntegrate()) return false;
   await claim();
   await sleep(Math.random() * 3);
-  rmSync(proof);
+  rmSync(proof, { force: true });
   lock.freeDatabase();
   return true;
 }
