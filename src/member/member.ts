@@ -9,8 +9,6 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
 import { configuredPath } from "../config/database-pattern.ts";
-import type { EventLevel } from "../journal/event-log.ts";
-import { Journal } from "../journal/journal.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { NO_TXID } from "../ltx/position.ts";
@@ -21,7 +19,7 @@ import { DeepVerification } from "./deep-verification.ts";
 import { dutyFacts } from "./duty-facts.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
-import { JournalSpace } from "./journal-space.ts";
+import { type Live, liveContext } from "./live-context.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { PromoteOptions, PromoteResult, ReloadResult } from "./member-control.ts";
@@ -34,7 +32,7 @@ import {
   shipperFingerprint,
   upstreamOf,
 } from "./member-plan.ts";
-import { type DatabaseDuty, MemberRoles } from "./member-roles.ts";
+import { MemberRoles } from "./member-roles.ts";
 import { MirrorDatabases } from "./mirror-databases.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
@@ -60,16 +58,6 @@ export interface MemberOptions {
   readonly nowMs?: () => number;
   /** Called at every named step of a mirror; for fault tests. */
   readonly onStep?: (step: MirrorStep) => void;
-}
-
-/** What a reload, or databases that come and go, replace. */
-interface Live {
-  configuration: Configuration;
-  self: MemberConfiguration;
-  databases: ReadonlyMap<string, string>;
-  journals: readonly string[];
-  duty: DatabaseDuty;
-  epoch: number;
 }
 
 export class Member extends MemberCommands implements AsyncDisposable {
@@ -157,58 +145,19 @@ export class Member extends MemberCommands implements AsyncDisposable {
   }
 
   #makeContext(store: StateStore, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
-    const live = this.#live;
-    const roles = this.roles;
-    const hooks = () => this.hooks;
-    const directory = join(live.self.state, "journal");
-    const space = new JournalSpace({
-      directory,
-      store,
-      get configuration() {
-        return live.configuration.journal;
-      },
-      get databases() {
-        return live.databases;
-      },
-    });
-    return {
-      get configuration() {
-        return live.configuration;
-      },
-      get self() {
-        return live.self;
-      },
-      get databases() {
-        return live.databases;
-      },
-      get role() {
-        return roles.role;
-      },
-      get epoch() {
-        return roles.epoch;
-      },
-      get history() {
-        return roles.history;
-      },
-      get hooks() {
-        return hooks();
-      },
-      store,
-      journal: new Journal(directory, store.catalogue),
-      space,
-      logger,
-      nowMs,
-      journals: () => live.journals,
+    return liveContext(this.#live, {
+      ...{ store, logger, nowMs, roles: this.roles },
+      hooks: () => this.hooks,
       databaseMissing: () => this.databasesMoved.set(),
-      isRemoved: (name) => this.role === "operational" && this.#found.isGone(name, live.self),
+      isRemoved: (name) => this.role === "operational" && this.#found.isGone(name, this.#live.self),
       changed: () => this.statusChanged.set(),
       journalGrew: (database) => {
         this.context.journal.markEnd(database);
         for (const shipper of this.shippers.values()) shipper.wake();
         this.statusChanged.set();
       },
-      event: (level, code, database, message, data) => this.#event(level, code, database, message, data),
-    };
+      event: (...event) => this.#event(...event),
+    });
   }
 
   override get role(): MemberRole {
@@ -340,13 +289,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.#notes.removed(name, `${why}; its journal stays for as long as \`retention\` says`);
   }
 
-  #event(
-    level: EventLevel,
-    code: string,
-    database: string | null,
-    message: string,
-    data?: Record<string, unknown>,
-  ): void {
+  #event(...[level, code, database, message, data]: Parameters<MemberContext["event"]>): void {
     this.context.store.addEvent({ atMs: this.context.nowMs(), level, code, database, message, data: data ?? null });
     this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
