@@ -22,7 +22,7 @@ export const EXIT = {
   refused: 3,
   /** Somebody else holds a lock. */
   busy: 4,
-  /** A rebuild or rejoin is needed. */
+  /** A rebuild is needed. */
   outOfSync: 5,
   unreachable: 6,
 } as const;

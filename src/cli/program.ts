@@ -71,7 +71,7 @@ const COMMANDS: readonly Register[] = [
 
 const EXIT_CODES_HELP = `
 Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 refused by a safety check; 4 busy (locked);
-5 out of sync (needs rebuild or rejoin); 6 peer unreachable.`;
+5 out of sync (needs a rebuild); 6 peer unreachable.`;
 
 /** Runs the command that `argv` (without program names) asks for, and resolves to the exit code. Throws nothing. */
 export async function runProgram(argv: readonly string[], io: CommandIo): Promise<number> {

@@ -40,7 +40,7 @@ export class RoleLedger {
       const message = `epoch ${knownEpoch(state)} is older than ${knownEpoch(before)}, which is known`;
       throw new StateError("STATE_EPOCH_BACK", message, {
         path: this.#database.name,
-        hint: "Another member took over meanwhile: run `afterimage whois-operational`, then `afterimage rejoin`.",
+        hint: "Another member took over meanwhile: run `afterimage whois-operational`, and keep what only this one has.",
       });
     }
     this.#database

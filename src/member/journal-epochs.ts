@@ -51,7 +51,7 @@ export function assertNotDiverged(context: Pick<MemberContext, "history" | "epoc
   throw new MemberError(
     "DIVERGED",
     `this member has ${database} at ${formatPosition(received)}, which is not in epoch ${current?.epoch} of ${current?.member}`,
-    { hint: "Run `afterimage rejoin` on this member: what only it has is kept, and the copy follows again." },
+    { hint: "Keep the copy: what only it has is in it. docs/STATES.md says how this member follows again." },
   );
 }
 

@@ -166,7 +166,7 @@ export class MailboxLease {
         `${holder} writes to ${follower} in epoch ${lease?.epoch}, after ${owner.epoch}`,
         {
           path: LEASE_FILE,
-          hint: "Another member took over: run `afterimage whois-operational`, then `afterimage rejoin` on this one.",
+          hint: "Another member took over: run `afterimage whois-operational`, and keep what only this one has.",
         },
       );
     }

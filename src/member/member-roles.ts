@@ -179,7 +179,7 @@ export class MemberRoles {
     return {
       code: "DEPOSED",
       message: `${this.operational} is operational since epoch ${by}; this member was in epoch ${epoch}, and its databases are fenced`,
-      hint: "Run `afterimage rejoin` on this member: what only it has is kept, and its copies follow the operational member.",
+      hint: "Keep its databases: what only it has is in them. docs/STATES.md says how this member follows again.",
       since: new Date(this.#deposedAtMs).toISOString(),
     };
   }

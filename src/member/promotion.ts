@@ -50,7 +50,7 @@ function assertPromotable(member: Member, from: string, force: string | undefine
   const { self } = member.context;
   if (member.roles.state.role !== "mirror") {
     throw new MemberError("NOT_A_MIRROR", `${self.name} is no mirror that follows: it cannot be promoted`, {
-      hint: "Look at `afterimage status`: promote another member, or rejoin this one first.",
+      hint: "Look at `afterimage status`: promote another member.",
     });
   }
   if (self.type === "reporting") {

@@ -67,6 +67,6 @@ function alive(member: string): SalvageError {
 
 function laterEpoch(member: string, theirs: number, ours: number): SalvageError {
   return new SalvageError("SALVAGE_EPOCH", `${member} is in epoch ${theirs}, this mirror in epoch ${ours}`, {
-    hint: "Another member has taken over: what the lost one alone has is kept by `afterimage rejoin`.",
+    hint: "Another member has taken over: keep what the lost one alone has.",
   });
 }

@@ -206,7 +206,7 @@ function assertEpoch({ state }: LostMachine, epoch: number): void {
   throw new SalvageError("SALVAGE_EPOCH", `the lost member was in epoch ${theirs}, this mirror is in epoch ${epoch}`, {
     hint:
       theirs < epoch
-        ? "Another member has taken over since: what the lost one alone has is kept by `afterimage rejoin`."
+        ? "Another member has taken over since: keep what the lost one alone has."
         : "This mirror has not heard of the last change of roles: salvage on a mirror that has, see `afterimage whois-operational`.",
   });
 }

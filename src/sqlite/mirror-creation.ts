@@ -132,6 +132,6 @@ function assertNothingAt(path: string): void {
 function exists(path: string, why = "it is in the way of the mirror that is to be created"): DatabaseError {
   return new DatabaseError("DATABASE_EXISTS", `there already is a file that is not this mirror: ${why}`, {
     path,
-    hint: "Move it away, or use `afterimage seed` or `afterimage rejoin` to start from it.",
+    hint: "Move it away, or use `afterimage seed` to start from it.",
   });
 }
