@@ -13,6 +13,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**", "test/faults/**", "test/interop/**"],
           testTimeout: 60_000,
+          // Most of them wait for files, processes or timers, and not for a processor.
+          maxWorkers: 3,
         },
       },
       {
