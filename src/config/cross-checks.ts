@@ -192,7 +192,7 @@ function machineOf(mailbox: Mailbox): string {
   return mailbox.kind === "file" ? "file" : `${mailbox.host.toLowerCase()}:${mailbox.port}`;
 }
 
-/** Others write into a mailbox: neither the state nor a database may be within their reach. */
+/** Others write into a mailbox: neither the state nor a database nor a backup may be within their reach. */
 function exposedPlaces({ source, members }: Checked): Fault[] {
   return members.flatMap((member) => {
     const directory = mailboxDirectory(member);
@@ -200,6 +200,9 @@ function exposedPlaces({ source, members }: Checked): Fault[] {
     const patterns = member.databasePatterns.map(({ name, path }) => [name, path] as const);
     for (const [name, path] of [...member.databases, ...patterns]) {
       places.push([["members", member.name, "databases", name], dirname(path)]);
+    }
+    if (member.backup !== undefined) {
+      places.push([["members", member.name, "backup", "directory"], member.backup.directory]);
     }
     return places
       .filter(([, path]) => mayLieIn(path, directory))

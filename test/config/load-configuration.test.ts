@@ -285,6 +285,11 @@ journal: { retention: 72, rotate: "61 * * * *" }
       ),
       "DATABASE_PATH_SHARED 13:28 members.porto.databases.patients",
     ],
+    [
+      "backups in the mailbox",
+      `${PAIR}    backup: { directory: /m/porto/backups }\n`,
+      "STATE_EXPOSED 12:26 members.porto.backup.directory",
+    ],
     ["a state in the mailbox", PAIR.replace("/s/porto", "/m/porto/state"), "STATE_EXPOSED 10:12 members.porto.state"],
     [
       "a mirror without one of the databases",
