@@ -9,7 +9,16 @@ import { DATABASE, type DemoSet } from "../../src/demo/demo-set.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import { afterimage, type Ended, startAfterimage } from "../cli/afterimage.ts";
 import { readEvents } from "../support/events.ts";
-import { createSet, killDaemon, MIRROR, OPERATIONAL, PAIR, startAll, untilSet } from "../support/mirror-set.ts";
+import {
+  createSet,
+  killDaemon,
+  MIRROR,
+  OPERATIONAL,
+  PAIR,
+  startAll,
+  untilLevel,
+  untilSet,
+} from "../support/mirror-set.ts";
 import { lookAtOrders, startApplication, stopApplication } from "../support/orders.ts";
 
 const ORDERS_PER_SECOND = 200;
@@ -61,7 +70,7 @@ test("backups under continuous integration are states of the operational databas
     expect(readFileSync(to).equals(readFileSync(path))).toBe(true);
   }
   const { committed, orders } = await stopApplication(application);
-  await untilSet(set, "the mirror is level", () => set.isCaughtUp(MIRROR));
+  expect(await untilLevel(set, lookAtOrders)).toEqual({ commits: committed, orders });
   await set.stopDaemons();
   const newest = join(set.root, "newest.db");
   const from = made[0]?.path ?? "";
