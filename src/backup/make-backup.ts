@@ -20,8 +20,9 @@ import { BackupError, backupFileError } from "./backup-error.ts";
 import { formatBackupName } from "./backup-name.ts";
 import { type BackupSidecar, SIDECAR_VERSION, sidecarPath } from "./backup-sidecar.ts";
 import { DatabaseLock } from "./database-lock.ts";
-import { type CopiedPages, copyPages } from "./page-copy.ts";
+import { copyPages } from "./page-copy.ts";
 import { type CheckKind, type CheckResult, checkWithSqlite, SIDE_FILES } from "./sqlite-check.ts";
+import type { FileSums } from "./sum-file.ts";
 
 /** What a backup is made with; the same for all databases of a run. */
 export interface BackupRun {
@@ -60,7 +61,7 @@ export interface MadeBackup {
   readonly removed: readonly string[];
 }
 
-interface Copy extends CopiedPages {
+interface Copy extends FileSums {
   readonly pageSize: number;
   readonly pageCount: number;
   readonly takenAtMs: number;

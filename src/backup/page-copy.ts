@@ -1,26 +1,18 @@
 /** Copies a whole database, page by page, into a plain file, and counts its checksums on the way. */
 import { createHash } from "node:crypto";
 import { DatabaseChecksum } from "../ltx/database-checksum.ts";
-import type { Checksum } from "../ltx/position.ts";
 import type { PageRun } from "../sqlite/page-run.ts";
 import { Turns } from "../sqlite/turns.ts";
 import { writeFully } from "../sqlite/write-fully.ts";
+import type { FileSums } from "./sum-file.ts";
 
 const WRITE_BYTES = 1 << 20;
-
-export interface CopiedPages {
-  /** Database checksum of the pages. */
-  readonly checksum: Checksum;
-  /** Of the file, 64 hexadecimal digits. */
-  readonly sha256: string;
-  readonly bytes: number;
-}
 
 /**
  * Writes the pages to an empty file. The lock-byte page, which no run holds, becomes zeros, as in SQLite's own files.
  * @param onProgress called with every MiB or so; what it throws is thrown.
  */
-export async function copyPages(fd: number, run: PageRun, onProgress: (bytes: number) => void): Promise<CopiedPages> {
+export async function copyPages(fd: number, run: PageRun, onProgress: (bytes: number) => void): Promise<FileSums> {
   const { pageSize, pageCount } = run;
   const checksum = new DatabaseChecksum();
   const hash = createHash("sha256");

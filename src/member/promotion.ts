@@ -5,9 +5,10 @@
  * was received is integrated before. Who reigned before is deposed as soon as it learns of that, see start-check.ts.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { formatPosition, type Position, parsePosition } from "../ltx/position.ts";
+import { formatPosition, type Position } from "../ltx/position.ts";
 import { type Epoch, nextEpoch } from "../roles/epoch-history.ts";
 import { knownEpoch } from "../roles/role-state.ts";
+import { parsePositionView } from "../status/member-status.ts";
 import type { Member } from "./member.ts";
 import type { PromoteOptions, PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
@@ -95,7 +96,7 @@ function assertNobodyAhead(member: Member): void {
   for (const { member: other, status } of member.peers.values()) {
     if (other.type === "reporting" || other.name === member.roles.operational) continue;
     for (const name of databases.keys()) {
-      const theirs = positionOf(status?.databases[name]?.received ?? null);
+      const theirs = parsePositionView(status?.databases[name]?.received ?? null);
       const ours = store.database(name)?.received ?? null;
       if (theirs === null || (ours !== null && theirs.txid <= ours.txid)) continue;
       throw new MemberError("PROMOTION_BEHIND", `${other.name} has received more of ${name} than this member`, {
@@ -203,8 +204,4 @@ function lastReceived({ context }: Member): PromoteResult["databases"] {
       ageSeconds: receivedTimeMs === null ? null : Math.max(0, (context.nowMs() - receivedTimeMs) / 1000),
     };
   });
-}
-
-function positionOf(view: { epoch: number; txid: string; checksum: string } | null): Position | null {
-  return view === null ? null : parsePosition(`${view.epoch}:${view.txid}:${view.checksum}`);
 }

@@ -12,8 +12,13 @@ import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
-import { formatTxid, NO_TXID, parsePosition, type Txid } from "../ltx/position.ts";
-import type { DatabaseStatus, FollowerStatus, VerifiedMember } from "../status/member-status.ts";
+import { formatTxid, NO_TXID, type Txid } from "../ltx/position.ts";
+import {
+  type DatabaseStatus,
+  type FollowerStatus,
+  parsePositionView,
+  type VerifiedMember,
+} from "../status/member-status.ts";
 import { VerificationAnswers } from "./deep-verification.ts";
 import { errorView } from "./error-view.ts";
 import { followerLease } from "./follower-lease.ts";
@@ -244,8 +249,7 @@ export class Shipper {
 
   /** What a follower has received that is in no later epoch says nothing of where it goes on. */
   #isDiverged(database: string, { received }: DatabaseStatus): boolean {
-    const position =
-      received === null ? null : parsePosition(`${received.epoch}:${received.txid}:${received.checksum}`);
+    const position = parsePositionView(received);
     return position !== null && isBeyond(this.#context, database, position);
   }
 

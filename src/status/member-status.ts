@@ -4,6 +4,7 @@
  * Version 1. Times are ISO 8601 in UTC; TXIDs and checksums are 16 hexadecimal digits, as in segment names.
  */
 import { z } from "zod";
+import { type Position, parsePosition } from "../ltx/position.ts";
 import { epochDocumentSchema } from "../roles/role-documents.ts";
 
 export const STATUS_VERSION = 1;
@@ -217,6 +218,11 @@ export interface MirrorSetStatus {
   /** Who gave this answer. */
   readonly answeredBy: string;
   readonly members: readonly MemberStatus[];
+}
+
+/** The position that a status document shows; null when it shows none, or no valid one. */
+export function parsePositionView(view: Pick<PositionView, "epoch" | "txid" | "checksum"> | null): Position | null {
+  return view === null ? null : parsePosition(`${view.epoch}:${view.txid}:${view.checksum}`);
 }
 
 /** Parses a `status.json`; null when it is not one of a version that this program reads. */
