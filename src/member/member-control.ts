@@ -224,9 +224,9 @@ export interface MemberControl {
   snapshot(databases?: readonly string[]): Promise<SnapshotResult[]>;
   /** Ships everything that the journal holds, whatever the schedule says. A follower that cannot be reached delays no other. */
   ship(options: ShipOptions): Promise<ShippedMember[]>;
-  /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
   /** Reads the configuration file again and applies it; when that cannot be done, nothing has changed. */
   reload(): Promise<ReloadResult>;
+  /** Cuts and ships everything that was committed before the call, and resolves once the members have integrated it. */
   sync(options: SyncOptions): Promise<SyncedMember[]>;
   /** Orders that copies are made equal to the upstream's; what is a `replay` needs no order. Status says when it is done. */
   rebuild(options: RebuildOptions): Promise<RebuildPlan[]>;
