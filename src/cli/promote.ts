@@ -6,6 +6,8 @@ import type { PromoteResult } from "../member/member-control.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Register } from "./register.ts";
+import { roleLines } from "./role-lines.ts";
+import { stepPrinter } from "./step-printer.ts";
 import { withControl } from "./with-control.ts";
 
 const ASK_AGAIN_MS = 30_000;
@@ -17,7 +19,8 @@ interface PromoteArguments extends GlobalOptions {
 
 async function promote(args: PromoteArguments, io: CommandIo): Promise<number> {
   const { force } = args;
-  const attempt = () => withControl(args, io, (control) => control.promote(force === undefined ? {} : { force }));
+  const attempt = () =>
+    withControl(args, io, (control) => control.promote(force === undefined ? {} : { force }, stepPrinter(args, io)));
   const promoted = await untilConsented(attempt, {
     onVeto: (message) => io.err(`${message}; it is asked again in ${ASK_AGAIN_MS / 1000} s`),
   });
@@ -44,7 +47,7 @@ export async function untilConsented<T>(attempt: () => Promise<T>, options: Cons
   }
 }
 
-function promotedLines({ member, epoch, from, databases, untold }: PromoteResult): string[] {
+function promotedLines({ member, epoch, from, databases, untold, roles }: PromoteResult): string[] {
   const received = databases.map(({ database, position, time, ageSeconds }) => {
     const age = ageSeconds === null ? "" : `, ${Math.round(ageSeconds)} s ago`;
     return `${database}: goes on from ${position ?? "nothing"}${time === null ? "" : `, cut ${time}${age}`}`;
@@ -52,7 +55,12 @@ function promotedLines({ member, epoch, from, databases, untold }: PromoteResult
   const warnings = untold.map(
     (name) => `${name} has not been told yet: do not start it where it cannot reach ${member}`,
   );
-  return [`${member} is operational in epoch ${epoch}, in place of ${from}`, ...received, ...warnings];
+  return [
+    `${member} is operational in epoch ${epoch}, in place of ${from}`,
+    ...received,
+    ...warnings,
+    ...roleLines(roles),
+  ];
 }
 
 export const registerPromote: Register = (program, execute) => {

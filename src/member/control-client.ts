@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { errnoOf, messageOf } from "../errno.ts";
 import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
-import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
+import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema } from "./control-protocol.ts";
 import type {
   IntegrateOptions,
   MemberControl,
@@ -20,6 +20,7 @@ import type {
   SyncOptions,
   VerifyOptions,
 } from "./member-control.ts";
+import type { StepListener } from "./runbook-steps.ts";
 
 /**
  * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
@@ -80,8 +81,8 @@ class ControlClient implements MemberControl {
     return this.#call("fence", { databases }, controlSchemas.results.fence);
   }
 
-  promote(options: PromoteOptions) {
-    return this.#call("promote", options, controlSchemas.results.promote);
+  promote(options: PromoteOptions, onStep?: StepListener) {
+    return this.#callSteps("promote", options, controlSchemas.results.promote, onStep);
   }
 
   unfence(databases?: readonly string[]) {
@@ -121,15 +122,47 @@ class ControlClient implements MemberControl {
   }
 
   async #call<T>(method: keyof MemberControl, body: object, schema: z.ZodType<T>): Promise<T> {
-    const { ok, text } = await this.#post(`/${method}`, JSON.stringify(body));
+    let text = "";
+    const ok = await this.#post(`/${method}`, JSON.stringify(body), (chunk) => {
+      text += chunk;
+    });
     const value = parseJson(text);
     if (!ok) throw this.#revive(value);
+    return this.#understood(method, schema, value);
+  }
+
+  async #callSteps<T>(
+    method: keyof MemberControl,
+    body: object,
+    schema: z.ZodType<T>,
+    onStep: StepListener = () => {},
+  ): Promise<T> {
+    const last: { line: z.infer<typeof stepLineSchema> | null } = { line: null };
+    let rest = "";
+    const ok = await this.#post(`/${method}`, JSON.stringify(body), (chunk) => {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const text of lines) {
+        const { data: line } = stepLineSchema.safeParse(parseJson(text));
+        if (line !== undefined && "step" in line) onStep(line.step);
+        last.line = line ?? last.line;
+      }
+    });
+    if (!ok) throw this.#revive(parseJson(rest));
+    const { line } = last;
+    if (line !== null && "error" in line) throw this.#revive(line.error);
+    if (line !== null && "result" in line) return this.#understood(method, schema, line.result);
+    throw this.#lost("its answer broke off");
+  }
+
+  #understood<T>(method: keyof MemberControl, schema: z.ZodType<T>, value: unknown): T {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
     throw this.#notUnderstood(`the daemon's answer to ${method} is not understood`);
   }
 
-  async #post(path: string, body: string): Promise<{ ok: boolean; text: string }> {
+  /** @returns whether the daemon says that it was done. */
+  async #post(path: string, body: string, onText: (chunk: string) => void): Promise<boolean> {
     try {
       const outgoing = request({
         socketPath: this.#socketPath,
@@ -143,14 +176,20 @@ class ControlClient implements MemberControl {
       });
       outgoing.end(body);
       const incoming = await response;
-      return { ok: incoming.statusCode === 200, text: await readText(incoming) };
+      incoming.setEncoding("utf8");
+      for await (const chunk of incoming) onText(String(chunk));
+      return incoming.statusCode === 200;
     } catch (error) {
-      throw new ControlError("CONTROL_LOST", `the daemon ended before it had answered: ${messageOf(error)}`, {
-        path: this.#socketPath,
-        hint: "look into the daemon's log; the command can be run again",
-        cause: error,
-      });
+      throw this.#lost(messageOf(error), error);
     }
+  }
+
+  #lost(reason: string, cause?: unknown): ControlError {
+    return new ControlError("CONTROL_LOST", `the daemon ended before it had answered: ${reason}`, {
+      path: this.#socketPath,
+      hint: "look into the daemon's log; the command can be run again",
+      cause,
+    });
   }
 
   #revive(value: unknown): ControlError | DaemonError {
@@ -167,13 +206,6 @@ class ControlClient implements MemberControl {
       hint: "daemon and command are of different versions: restart the daemon",
     });
   }
-}
-
-async function readText(incoming: IncomingMessage): Promise<string> {
-  incoming.setEncoding("utf8");
-  let text = "";
-  for await (const chunk of incoming) text += chunk;
-  return text;
 }
 
 function parseJson(text: string): unknown {

@@ -1,10 +1,17 @@
 /**
  * What crosses the control socket: HTTP with JSON bodies. Every method of MemberControl is a POST to `/` and its name; the
- * answer is 200 with the result, or 4xx/5xx with an error body.
+ * answer is 200 with the result, or 4xx/5xx with an error body. Methods that report steps answer 200 with lines of JSON.
  */
 import { z } from "zod";
-import { holdSchema, memberStatusSchema, verifiedMemberSchema } from "../status/member-status.ts";
+import {
+  holdSchema,
+  MEMBER_ROLES,
+  MEMBER_STATES,
+  memberStatusSchema,
+  verifiedMemberSchema,
+} from "../status/member-status.ts";
 import { type MemberControl, REBUILD_METHODS } from "./member-control.ts";
+import { RUNBOOK_STEPS, type StepReport } from "./runbook-steps.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;
@@ -18,6 +25,15 @@ const orderResult = z.object({
   position: z.string().nullable(),
 });
 const fenceResult = z.object({ database: z.string(), fenced: z.boolean(), changed: z.boolean() });
+
+const roles = z.array(
+  z.object({
+    member: z.string(),
+    role: z.enum(MEMBER_ROLES).nullable(),
+    state: z.enum(MEMBER_STATES),
+    epoch: z.int().nullable(),
+  }),
+);
 
 const rebuildMethod = z.enum(REBUILD_METHODS);
 
@@ -73,6 +89,7 @@ const results = {
       }),
     ),
     untold: z.array(z.string()),
+    roles,
   }),
   unfence: z.array(fenceResult),
   verify: z.array(
@@ -136,3 +153,15 @@ export const errorBodySchema = z.object({
 });
 
 export type ErrorBody = z.infer<typeof errorBodySchema>;
+
+/** Media type of an answer in lines. */
+export const STEP_LINES = "application/x-ndjson";
+
+/** A line of such an answer: steps as they are done, then the result or the error. */
+export type StepLine = { readonly step: StepReport } | { readonly result: unknown } | { readonly error: ErrorBody };
+
+export const stepLineSchema = z.union([
+  z.object({ step: z.object({ step: z.enum(RUNBOOK_STEPS), message: z.string() }) }),
+  z.object({ error: errorBodySchema }),
+  z.object({ result: z.unknown() }),
+]);

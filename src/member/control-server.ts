@@ -5,13 +5,21 @@
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { connect } from "node:net";
+import { PassThrough } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
 import type { z } from "zod";
 import { errnoOf, messageOf } from "../errno.ts";
 import { AfterimageError } from "../errors.ts";
 import { ControlError } from "./control-error.ts";
-import { controlSchemas, type ErrorBody, MAX_SOCKET_PATH_BYTES } from "./control-protocol.ts";
+import {
+  controlSchemas,
+  type ErrorBody,
+  MAX_SOCKET_PATH_BYTES,
+  STEP_LINES,
+  type StepLine,
+} from "./control-protocol.ts";
 import type { MemberControl } from "./member-control.ts";
+import type { StepListener } from "./runbook-steps.ts";
 
 const OWNER_ONLY_UMASK = 0o177;
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -58,7 +66,9 @@ function createApp(control: MemberControl): FastifyInstance {
     control.resume(databases, until === undefined ? {} : { until }),
   );
   post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));
-  post(app, "promote", requests.promote, ({ force }) => control.promote(force === undefined ? {} : { force }));
+  postSteps(app, "promote", requests.promote, ({ force }, onStep) =>
+    control.promote(force === undefined ? {} : { force }, onStep),
+  );
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>
@@ -96,11 +106,34 @@ function post<T extends z.ZodType>(
   schema: T,
   act: (request: z.output<T>) => Promise<unknown>,
 ): void {
-  app.post(`/${name}`, async (request) => {
-    const parsed = schema.safeParse(request.body ?? {});
-    if (!parsed.success) throw new ControlError("CONTROL_PROTOCOL", `the request ${name} is not understood`);
-    return await act(parsed.data);
+  app.post(`/${name}`, async (request) => await act(parsed(name, schema, request.body)));
+}
+
+/** The answer is lines of JSON: each step as it is done, then the result or the error. A caller that goes away ends nothing. */
+function postSteps<T extends z.ZodType>(
+  app: FastifyInstance,
+  name: keyof MemberControl,
+  schema: T,
+  act: (request: z.output<T>, onStep: StepListener) => Promise<unknown>,
+): void {
+  app.post(`/${name}`, async (request, reply) => {
+    const asked = parsed(name, schema, request.body);
+    const lines = new PassThrough().on("error", () => {});
+    const write = (line: StepLine) => {
+      if (lines.writable) lines.write(`${JSON.stringify(line)}\n`);
+    };
+    void act(asked, (step) => write({ step }))
+      .then((result) => write({ result }))
+      .catch((error: unknown) => write({ error: errorBody(error) }))
+      .finally(() => lines.end());
+    return await reply.type(STEP_LINES).send(lines);
   });
+}
+
+function parsed<T extends z.ZodType>(name: string, schema: T, body: unknown): z.output<T> {
+  const result = schema.safeParse(body ?? {});
+  if (result.success) return result.data;
+  throw new ControlError("CONTROL_PROTOCOL", `the request ${name} is not understood`);
 }
 
 function errorBody(error: unknown): ErrorBody {

@@ -19,7 +19,7 @@ export interface Live {
 
 type Fixed = Pick<
   MemberContext,
-  "store" | "logger" | "nowMs" | "databaseMissing" | "isRemoved" | "changed" | "journalGrew" | "event"
+  "store" | "logger" | "nowMs" | "databaseMissing" | "isRemoved" | "changed" | "journalGrew" | "event" | "steps"
 >;
 
 interface Parts extends Fixed {

@@ -40,6 +40,7 @@ import type { Peer } from "./peer.ts";
 import { peerStatus } from "./peer-status.ts";
 import type { PurgeDuty } from "./purge-duty.ts";
 import { methodToOrder, planRebuild } from "./rebuild.ts";
+import type { StepListener } from "./runbook-steps.ts";
 import type { Shipper } from "./shipper.ts";
 import { type SyncSource, waitForMembers } from "./sync.ts";
 import { verifyDatabase } from "./verification.ts";
@@ -65,7 +66,7 @@ export abstract class MemberCommands implements MemberControl {
   /** Reads the configuration again and applies it; null when no daemon serves this member. */
   abstract readonly reloader: (() => Promise<ReloadResult>) | null;
 
-  abstract promote(options: PromoteOptions): Promise<PromoteResult>;
+  abstract promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
 
   /** This member's own status document. */
   abstract ownStatus(): MemberStatus;

@@ -7,6 +7,7 @@ import type { EpochHistory } from "../roles/epoch-history.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
 import type { MemberHooks } from "./member-hooks.ts";
+import type { RunbookSteps } from "./runbook-steps.ts";
 
 /** What every part of a member works with. */
 export interface MemberContext {
@@ -39,6 +40,8 @@ export interface MemberContext {
   journalGrew(database: string): void;
   /** The user's programs. */
   readonly hooks: MemberHooks;
+  /** What commands that change roles have done. */
+  readonly steps: RunbookSteps;
   /** Keeps an event in the state database and logs it. */
   event(
     level: EventLevel,

@@ -3,6 +3,8 @@
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
 import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
+import type { RoleView } from "./known-roles.ts";
+import type { StepListener } from "./runbook-steps.ts";
 
 export interface RotationResult {
   readonly database: string;
@@ -201,6 +203,7 @@ export interface PromoteResult {
   }[];
   /** Members that could not be told: none of them may be started as operational. */
   readonly untold: readonly string[];
+  readonly roles: readonly RoleView[];
 }
 
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
@@ -214,7 +217,7 @@ export interface MemberControl {
   resume(databases?: readonly string[], options?: ResumeOptions): Promise<OrderResult[]>;
   fence(databases?: readonly string[]): Promise<FenceResult[]>;
   /** Makes a mirror the operational member, in an epoch of its own. */
-  promote(options: PromoteOptions): Promise<PromoteResult>;
+  promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

@@ -41,6 +41,7 @@ import { Peer } from "./peer.ts";
 import { promote } from "./promotion.ts";
 import { PurgeDuty } from "./purge-duty.ts";
 import { letGo } from "./role-change.ts";
+import { type RunbookStep, RunbookSteps, type StepListener } from "./runbook-steps.ts";
 import { serve } from "./service.ts";
 import { type FollowerServices, Shipper } from "./shipper.ts";
 import { Signal } from "./signal.ts";
@@ -56,8 +57,8 @@ export interface MemberOptions {
   /** Reads the configuration anew, for a reload. @throws ConfigError. */
   readonly readConfiguration?: () => Configuration;
   readonly nowMs?: () => number;
-  /** Called at every named step of a mirror; for fault tests. */
-  readonly onStep?: (step: MirrorStep) => void;
+  /** Called at every named step of a mirror, and of a command that changes roles; for fault tests. */
+  readonly onStep?: (step: MirrorStep | RunbookStep) => void;
 }
 
 export class Member extends MemberCommands implements AsyncDisposable {
@@ -144,9 +145,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.watchdog = new Watchdog(this.context, watchedWork(this.context, this), options.nowMs);
   }
 
-  #makeContext(store: StateStore, { logger, nowMs = Date.now }: MemberOptions): MemberContext {
+  #makeContext(store: StateStore, { logger, nowMs = Date.now, onStep }: MemberOptions): MemberContext {
+    const steps = new RunbookSteps(onStep);
     return liveContext(this.#live, {
-      ...{ store, logger, nowMs, roles: this.roles },
+      ...{ store, logger, nowMs, steps, roles: this.roles },
       hooks: () => this.hooks,
       databaseMissing: () => this.databasesMoved.set(),
       isRemoved: (name) => this.role === "operational" && this.#found.isGone(name, this.#live.self),
@@ -325,8 +327,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     return [...this.shippers.values()].flatMap((shipper) => shipper.views());
   }
 
-  override async promote(options: PromoteOptions): Promise<PromoteResult> {
-    return await promote(this, options);
+  override async promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult> {
+    return await this.context.steps.during(onStep, () => promote(this, options));
   }
 
   /** Serves until `stop` is aborted. */

@@ -9,6 +9,7 @@ import { formatPosition, type Position } from "../ltx/position.ts";
 import { type Epoch, nextEpoch } from "../roles/epoch-history.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import { parsePositionView } from "../status/member-status.ts";
+import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
 import type { PromoteOptions, PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
@@ -40,11 +41,18 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
     await assertSilent(member, from);
     assertNobodyAhead(member);
   }
+  const { steps, self } = member.context;
   await member.hooks.askToPromote(ownNextEpoch(member), options.force !== undefined);
+  steps.done("promote:consented", `nothing is against promoting ${self.name}`);
   const received = lastReceived(member);
   const epoch = await claimOrTell(member);
+  steps.done("promote:claimed", `everything that was received is integrated, and epoch ${epoch} has begun`);
   await untilServed(member);
-  return { member: member.context.self.name, epoch, from, databases: received, untold: await untold(member, epoch) };
+  steps.done("promote:served", "the databases are writable");
+  const left = await untold(member, epoch);
+  steps.done("promote:told", left.length === 0 ? "every member has been told" : `not told yet: ${left.join(", ")}`);
+  const roles = knownRoles(await member.status());
+  return { member: self.name, epoch, from, databases: received, untold: left, roles };
 }
 
 function assertPromotable(member: Member, from: string, force: string | undefined): void {

@@ -18,6 +18,7 @@ import type {
   SyncOptions,
 } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
+import type { StepListener } from "../../src/member/runbook-steps.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const POSITION = "1:0000000000000002:8000000000000000";
@@ -98,10 +99,14 @@ class EchoMember implements MemberControl {
     return [{ database: "shop", method: "resync" as const, bytes, pages: 1, error: "MIRROR_INCONSISTENT" }];
   }
 
-  async promote(options: PromoteOptions) {
+  async promote(options: PromoteOptions, onStep?: StepListener) {
     this.asked.push(options);
+    onStep?.({ step: "promote:claimed", message: "the epoch has begun" });
+    if (options.force !== "lisbon") throw new MemberError("PROMOTION_ALIVE", "lisbon lives", { hint: "stop it" });
+    onStep?.({ step: "promote:served", message: "the databases are writable" });
     const received = { database: "shop", position: null, time: null, ageSeconds: null };
-    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], untold: ["faro"] };
+    const roles = [{ member: "porto", role: "operational" as const, state: "operational" as const, epoch: 2 }];
+    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], untold: ["faro"], roles };
   }
 
   async seed({ database, file }: SeedOptions) {
@@ -158,6 +163,29 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
     ["shop"],
     { members: ["porto"] },
   ]);
+});
+
+test("steps arrive before the result, or before the error", async () => {
+  const { path } = await serve();
+  const control = await client(path);
+  const steps: string[] = [];
+  const promoted = await control.promote({ force: "lisbon" }, ({ step }) => steps.push(step));
+  expect(promoted).toMatchObject({ epoch: 2, roles: [{ member: "porto", state: "operational" }] });
+  expect(steps).toEqual(["promote:claimed", "promote:served"]);
+  await expect(control.promote({}, ({ message }) => steps.push(message))).rejects.toMatchObject({
+    code: "PROMOTION_ALIVE",
+    hint: "stop it",
+  });
+  expect(steps.slice(2)).toEqual(["the epoch has begun"]);
+});
+
+test("an answer in steps that breaks off is reported", async () => {
+  const path = join(temporaryDirectory(), "control.sock");
+  const lines = `${JSON.stringify({ step: { step: "promote:claimed", message: "begun" } })}\n{"res`;
+  const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${lines.length}\r\n\r\n${lines}`;
+  const other = await listen(path, (server) => server.on("connection", (socket) => answerWith(socket, answer)));
+  onTestFinished(() => void other.close());
+  await expect((await client(path)).promote({})).rejects.toMatchObject({ code: "CONTROL_LOST", path });
 });
 
 test("an error arrives with its code, message, hint and path", async () => {

@@ -24,7 +24,7 @@ const SNAPSHOT_EVERY = 25;
 const RESENT_WITHIN = 12;
 const WRITE_VERSION_OFFSET = 18;
 /** Moments of an integration at which readers are let in; between the two copies of a wal-index header they wait. */
-const READABLE: ReadonlySet<MirrorStep> = new Set<MirrorStep>([
+const READABLE: ReadonlySet<string> = new Set<MirrorStep>([
   "received",
   "announced",
   "append",
@@ -177,7 +177,7 @@ class WatchedMirror {
   }
 
   /** Whoever reads now gets a state that the operational database had, and the one that the position says once it is recorded. */
-  #look(step: MirrorStep): void {
+  #look(step: string): void {
     if (!READABLE.has(step)) return;
     for (const name of SHAPE.databases) {
       const image = this.image(name);
