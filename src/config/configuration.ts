@@ -145,6 +145,8 @@ export interface JournalConfiguration {
   readonly ship: Schedule;
   /** Cron expression of the verification of every page; null for none. */
   readonly verify: string | null;
+  /** Cron expression of the verification of every copy from a mirror up to the operational member; null for none. */
+  readonly deepVerify: string | null;
 }
 
 /** By a cron expression with or without seconds, or whenever there is something to do. */

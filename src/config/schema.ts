@@ -281,6 +281,7 @@ const journalShape = {
   snapshot: scheduleOrOff.default("0 2 * * *"),
   ship: schedule.default({ kind: "continuous" }),
   verify: scheduleOrOff.default("0 4 * * 0"),
+  deepVerify: scheduleOrOff.default("0 5 1 * *"),
 };
 
 const journalSchema = z.strictObject(journalShape).transform(

@@ -26,10 +26,20 @@ interface DeepSource {
   database(name: string): Verifiable | undefined;
 }
 
+interface Comparison {
+  readonly own: VerificationResult;
+  /** Nearest first. */
+  readonly members: readonly VerifiedMember[];
+  /** What is wrong with them. */
+  readonly above: readonly string[];
+}
+
 export class DeepVerification {
   readonly #context: MemberContext;
   readonly #source: DeepSource;
   readonly #asked = new Map<string, string>();
+  /** By database: several followers may ask at the same time, and one answer is right for all of them. */
+  readonly #underWay = new Map<string, Promise<Comparison>>();
 
   constructor(context: MemberContext, source: DeepSource) {
     this.#context = context;
@@ -43,14 +53,8 @@ export class DeepVerification {
 
   /** Verifies here, then above. Throws as {@link verifyDatabase}, for this member only. */
   async verify(duty: Verifiable, stop: AbortSignal): Promise<VerificationResult> {
-    const own = await verifyDatabase(this.#context, duty, stop);
-    const members = await this.#above(duty.name, stop);
-    const problems = [...own.problems];
-    for (const { member, state, position } of members) {
-      if (state === "bad") problems.push(`${member} has faults of its own`);
-      const contradiction = await this.#contradiction(duty.name, position, stop);
-      if (contradiction !== null) problems.push(`${member} ${contradiction}`);
-    }
+    const { own, members, above } = await this.#shared(duty, stop);
+    const problems = [...own.problems, ...above];
     return { ...own, ok: problems.length === 0, problems, members };
   }
 
@@ -61,12 +65,39 @@ export class DeepVerification {
     if (duty === undefined)
       return [{ member, state: "unknown", position: null, problems: ["it has no such database"] }];
     try {
-      const { ok, position, problems, members = [] } = await this.verify(duty, stop);
+      const { own, members } = await this.#shared(duty, stop);
+      const { ok, position, problems } = own;
       return [{ member, state: ok ? "ok" : "bad", position, problems: [...problems] }, ...members];
     } catch (error) {
       const { code, message } = errorView(error, this.#context.nowMs());
       return [{ member, state: "bad", position: null, problems: [`${code}: ${message}`] }];
     }
+  }
+
+  /** Begins one, or waits for the one that goes on, unless that is given up by whoever began it. */
+  async #shared(duty: Verifiable, stop: AbortSignal): Promise<Comparison> {
+    for (;;) {
+      const underWay = this.#underWay.get(duty.name);
+      if (underWay === undefined) break;
+      const comparison = await underWay.catch(() => null);
+      stop.throwIfAborted();
+      if (comparison !== null) return comparison;
+    }
+    const begun = this.#compare(duty, stop).finally(() => this.#underWay.delete(duty.name));
+    this.#underWay.set(duty.name, begun);
+    return await begun;
+  }
+
+  async #compare(duty: Verifiable, stop: AbortSignal): Promise<Comparison> {
+    const own = await verifyDatabase(this.#context, duty, stop);
+    const members = await this.#above(duty.name, stop);
+    const above: string[] = [];
+    for (const { member, state, position } of members) {
+      if (state === "bad") above.push(`${member} has faults of its own`);
+      const contradiction = await this.#contradiction(duty.name, position, stop);
+      if (contradiction !== null) above.push(`${member} ${contradiction}`);
+    }
+    return { own, members, above };
   }
 
   async #above(database: string, stop: AbortSignal): Promise<readonly VerifiedMember[]> {

@@ -1,6 +1,7 @@
 /** What runs in a daemon, by a plan: a unit for each job, and what of the configuration it must be started anew for. */
 import { runBackupJob } from "./jobs/backup.ts";
 import { runDatabasesJob } from "./jobs/databases.ts";
+import { runDeepVerifyJob } from "./jobs/deep-verify.ts";
 import { runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runObserveJob } from "./jobs/observe.ts";
@@ -37,6 +38,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
+    ["deepVerify", unit([journal.deepVerify, timeZone, plan.duty], (stop) => runDeepVerifyJob(member, stop))],
     ["backup", unit([backup, timeZone, plan.duty], (stop) => runBackupJob(member, stop))],
   ];
   if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);

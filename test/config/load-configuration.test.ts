@@ -85,6 +85,7 @@ describe("a correct file", () => {
       snapshot: "0 2 * * *",
       ship: { kind: "continuous" },
       verify: "0 4 * * 0",
+      deepVerify: "0 5 1 * *",
     });
     expect(timeZone).toBeNull();
     expect(members.get("porto")).toEqual({
@@ -113,7 +114,7 @@ timeZone: Europe/Lisbon
 ssh: { identity: ~/.ssh/id_ed25519 }
 journal:
   { rotate: continuous, minInterval: 1s500ms, maxSegmentBytes: 1GiB, retention: 1w, giveUpAfter: 1.5d,
-    maxBytes: 20GiB, minFree: 0, snapshot: off, ship: "0 */5 * * * *", verify: off }
+    maxBytes: 20GiB, minFree: 0, snapshot: off, ship: "0 */5 * * * *", verify: off, deepVerify: off }
 members:
   lisbon:
     mailbox: sftp://mirror@lisbon.example:2222/srv/after%20image/
@@ -135,6 +136,7 @@ members:
       snapshot: null,
       ship: { kind: "cron", expression: "0 */5 * * * *" },
       verify: null,
+      deepVerify: null,
     });
     expect(configuration.timeZone).toBe("Europe/Lisbon");
     const lisbon = selectMember(configuration, "lisbon");

@@ -1,10 +1,13 @@
 /** One flipped byte, on whichever member, found by comparing a chain of members while all of them go on. */
 import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { parse, stringify } from "yaml";
 import type { DemoSet } from "../../src/demo/demo-set.ts";
 import { afterimage } from "../cli/afterimage.ts";
-import { CHAIN, createSet, MIRROR, OPERATIONAL, startAll, untilLevel } from "../support/mirror-set.ts";
+import { readEvents } from "../support/events.ts";
+import { CHAIN, createSet, MIRROR, OPERATIONAL, startAll, untilLevel, untilSet } from "../support/mirror-set.ts";
 
 const PAGE_BYTES = 4096;
 /** Inverts one bit, and leaves the times of the file as they are: what a disk does to it. */
@@ -41,8 +44,10 @@ async function verifyDeep(set: DemoSet, member: string) {
   return { code, ...databases[0] };
 }
 
-async function chain() {
+async function chain(journal: Readonly<Record<string, string>> = {}) {
   const set = createSet(CHAIN);
+  const configuration = parse(readFileSync(set.configPath, "utf8"));
+  writeFileSync(set.configPath, stringify({ ...configuration, journal: { ...configuration.journal, ...journal } }));
   const application = new Database(set.databasePath(OPERATIONAL));
   application.pragma("journal_mode = WAL");
   application.exec("CREATE TABLE scan (id INTEGER PRIMARY KEY, image BLOB)");
@@ -80,3 +85,20 @@ test.each([OPERATIONAL, MIRROR, "faro"])(
     application.close();
   },
 );
+
+test("a flipped byte of the operational database is found by schedule, by every mirror", async () => {
+  const { set, application } = await chain({ deepVerify: "*/2 * * * * *" });
+  const mirrors = [MIRROR, "faro"];
+  const events = (member: string, code: string) => readEvents(set, member).filter((event) => event.code === code);
+  const all = (code: string) => mirrors.every((member) => events(member, code).length > 0);
+  await untilSet(set, "both mirrors have compared themselves", () => all("DEEP_VERIFIED"));
+  expect(events("faro", "DEEP_VERIFIED")[0]?.data).toMatchObject({ members: [MIRROR, OPERATIONAL], silent: [] });
+  expect(mirrors.flatMap((member) => events(member, "DEEP_VERIFICATION_FAILED"))).toEqual([]);
+
+  flipIn(set.databasePath(OPERATIONAL), 60);
+  await untilSet(set, "both mirrors know of it", () => all("DEEP_VERIFICATION_FAILED"));
+  expect(events("faro", "DEEP_VERIFICATION_FAILED")[0]?.message).toContain(`${OPERATIONAL} has faults of its own`);
+  expect(events(OPERATIONAL, "VERIFICATION_FAILED")[0]?.message).toMatch(/page 60\b/);
+  expect(events(OPERATIONAL, "DEEP_VERIFIED")).toEqual([]);
+  application.close();
+});

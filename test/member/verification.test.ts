@@ -209,3 +209,25 @@ test("a verification that is stopped says nothing, and keeps nothing open", asyn
   expect(duty.walBytes).toBeLessThan(100_000);
   application.close();
 });
+
+test("deep verifications that are asked for at the same time are one, unless who began it gives up", async () => {
+  const root = temporaryDirectory();
+  createBallast(databasePath(root, "lisbon"));
+  await using lisbon = await openMember(root, "lisbon");
+  await lisbon.rotate();
+  const duty = lisbon.operational.get(CLINIC);
+  if (duty === undefined) throw new Error("no duty");
+  const verify = (stop = new AbortController()) => lisbon.deep.verify(duty, stop.signal);
+  const [first, second] = await Promise.all([verify(), verify()]);
+  expect(first).toMatchObject({ ok: true, members: [] });
+  expect(second).toEqual(first);
+  expect(eventsOf(lisbon, "VERIFIED")).toHaveLength(1);
+
+  const givenUp = new AbortController();
+  const begun = verify(givenUp);
+  const joined = verify();
+  givenUp.abort(new Error("gave up"));
+  await expect(begun).rejects.toThrow("gave up");
+  expect(await joined).toMatchObject({ ok: true });
+  expect(eventsOf(lisbon, "VERIFIED")).toHaveLength(2);
+});
