@@ -23,7 +23,10 @@ export type RoleState =
   | { readonly role: "offering"; readonly epoch: number; readonly offer: Offer }
   /** The epoch is this member's; its databases are being made writable. */
   | { readonly role: "claimed"; readonly epoch: number }
-  /** Reigned in the epoch, and knows of the later one. Its databases are fenced until it has rejoined. */
+  /**
+   * Reigned in the epoch, and knows of the later one. Its databases are fenced until it has rejoined. Where both are one
+   * epoch, it is this member's own, and its state was set back: others hold more of it.
+   */
   | { readonly role: "deposed"; readonly epoch: number; readonly by: number };
 
 export type RoleEvent =
@@ -43,6 +46,8 @@ export type RoleEvent =
   | { readonly type: "served" }
   /** Another member has begun an epoch. */
   | { readonly type: "learned"; readonly epoch: number; readonly member: string }
+  /** This member reigned up to the epoch, and others have seen more of its reign than its state holds. */
+  | { readonly type: "setBack"; readonly epoch: number }
   /** The copies continue the later epoch again. */
   | { readonly type: "rejoined" };
 
@@ -57,7 +62,9 @@ export type Refusal =
   /** This member has not rejoined. */
   | "deposed"
   /** A later epoch is known. */
-  | "oldEpoch";
+  | "oldEpoch"
+  /** Nobody else reigns whom this member could follow. */
+  | "setBack";
 
 export type Transition = { readonly next: RoleState } | { readonly refused: Refusal };
 
@@ -96,8 +103,10 @@ export function transition(state: RoleState, event: RoleEvent): Transition {
       return { next: state.role === "claimed" ? { role: "operational", epoch: state.epoch } : state };
     case "learned":
       return { next: learn(state, event) };
+    case "setBack":
+      return { next: setBack(state, event.epoch) };
     case "rejoined":
-      return { next: state.role === "deposed" ? { role: "mirror", epoch: state.by } : state };
+      return rejoin(state);
   }
 }
 
@@ -129,4 +138,15 @@ function learn(state: RoleState, { epoch, member }: { epoch: number; member: str
     return { role: "mirror", epoch };
   }
   return { role: "deposed", epoch: state.epoch, by: epoch };
+}
+
+/** Its epoch is over: whoever goes on, this member too, begins another one. */
+function setBack(state: RoleState, epoch: number): RoleState {
+  if (epoch < knownEpoch(state) || (epoch === knownEpoch(state) && !reigns(state))) return state;
+  return { role: "deposed", epoch, by: epoch };
+}
+
+function rejoin(state: RoleState): Transition {
+  if (state.role !== "deposed") return { next: state };
+  return state.by === state.epoch ? { refused: "setBack" } : { next: { role: "mirror", epoch: state.by } };
 }

@@ -13,6 +13,7 @@ const STATES: readonly RoleState[] = [
   { role: "offering", epoch: 5, offer: OFFER },
   { role: "claimed", epoch: 5 },
   { role: "deposed", epoch: 5, by: 6 },
+  { role: "deposed", epoch: 5, by: 5 },
 ];
 
 const EVENTS: Readonly<Record<string, RoleEvent>> = {
@@ -32,34 +33,74 @@ const EVENTS: Readonly<Record<string, RoleEvent>> = {
   "learned of epoch 6 by porto": { type: "learned", epoch: 6, member: "porto" },
   "learned of epoch 6 by faro": { type: "learned", epoch: 6, member: "faro" },
   "learned of epoch 7 by porto": { type: "learned", epoch: 7, member: "porto" },
+  "set back in epoch 5": { type: "setBack", epoch: 5 },
+  "set back in epoch 7": { type: "setBack", epoch: 7 },
   rejoined: { type: "rejoined" },
 };
 
 /** For each event what becomes of each of STATES; `=` is the same state, `!` a refusal. */
-const TABLE: Readonly<Record<string, readonly [string, string, string, string, string]>> = {
-  "offer of epoch 6": ["! notOperational", "offering 5", "=", "! notOperational", "! notOperational"],
+const TABLE: Readonly<Record<string, readonly [string, string, string, string, string, string]>> = {
+  "offer of epoch 6": [
+    "! notOperational",
+    "offering 5",
+    "=",
+    "! notOperational",
+    "! notOperational",
+    "! notOperational",
+  ],
   "offer of epoch 6 again, by another switchover": [
     "! notOperational",
     "offering 5",
     "! offering",
     "! notOperational",
     "! notOperational",
+    "! notOperational",
   ],
-  "offer of epoch 5": ["! notOperational", "! oldEpoch", "! offering", "! notOperational", "! notOperational"],
-  "offer taken": ["=", "=", "mirror 6", "=", "="],
-  "offer withdrawn": ["=", "=", "operational 5", "=", "="],
-  "claim of epoch 5": ["! oldEpoch", "=", "=", "=", "! deposed"],
-  "claim of epoch 6": ["claimed 6", "! operational", "! operational", "! operational", "! deposed"],
-  "promotion to epoch 5": ["! oldEpoch", "! operational", "! offering", "! operational", "! oldEpoch"],
-  "promotion to epoch 6": ["claimed 6", "! operational", "! offering", "! operational", "! oldEpoch"],
-  "promotion to epoch 7": ["claimed 7", "! operational", "! offering", "! operational", "claimed 7"],
-  isolated: ["=", "claimed 5", "=", "=", "="],
-  served: ["=", "=", "=", "operational 5", "="],
-  "learned of epoch 5": ["=", "=", "=", "=", "="],
-  "learned of epoch 6 by porto": ["mirror 6", "deposed 5 by 6", "mirror 6", "deposed 5 by 6", "="],
-  "learned of epoch 6 by faro": ["mirror 6", "deposed 5 by 6", "deposed 5 by 6", "deposed 5 by 6", "="],
-  "learned of epoch 7 by porto": ["mirror 7", "deposed 5 by 7", "deposed 5 by 7", "deposed 5 by 7", "deposed 5 by 7"],
-  rejoined: ["=", "=", "=", "=", "mirror 6"],
+  "offer of epoch 5": [
+    "! notOperational",
+    "! oldEpoch",
+    "! offering",
+    "! notOperational",
+    "! notOperational",
+    "! notOperational",
+  ],
+  "offer taken": ["=", "=", "mirror 6", "=", "=", "="],
+  "offer withdrawn": ["=", "=", "operational 5", "=", "=", "="],
+  "claim of epoch 5": ["! oldEpoch", "=", "=", "=", "! deposed", "! deposed"],
+  "claim of epoch 6": ["claimed 6", "! operational", "! operational", "! operational", "! deposed", "! deposed"],
+  "promotion to epoch 5": ["! oldEpoch", "! operational", "! offering", "! operational", "! oldEpoch", "! oldEpoch"],
+  "promotion to epoch 6": ["claimed 6", "! operational", "! offering", "! operational", "! oldEpoch", "claimed 6"],
+  "promotion to epoch 7": ["claimed 7", "! operational", "! offering", "! operational", "claimed 7", "claimed 7"],
+  isolated: ["=", "claimed 5", "=", "=", "=", "="],
+  served: ["=", "=", "=", "operational 5", "=", "="],
+  "learned of epoch 5": ["=", "=", "=", "=", "=", "="],
+  "learned of epoch 6 by porto": ["mirror 6", "deposed 5 by 6", "mirror 6", "deposed 5 by 6", "=", "deposed 5 by 6"],
+  "learned of epoch 6 by faro": [
+    "mirror 6",
+    "deposed 5 by 6",
+    "deposed 5 by 6",
+    "deposed 5 by 6",
+    "=",
+    "deposed 5 by 6",
+  ],
+  "learned of epoch 7 by porto": [
+    "mirror 7",
+    "deposed 5 by 7",
+    "deposed 5 by 7",
+    "deposed 5 by 7",
+    "deposed 5 by 7",
+    "deposed 5 by 7",
+  ],
+  "set back in epoch 5": ["=", "deposed 5 by 5", "deposed 5 by 5", "deposed 5 by 5", "=", "="],
+  "set back in epoch 7": [
+    "deposed 7 by 7",
+    "deposed 7 by 7",
+    "deposed 7 by 7",
+    "deposed 7 by 7",
+    "deposed 7 by 7",
+    "deposed 7 by 7",
+  ],
+  rejoined: ["=", "=", "=", "=", "mirror 6", "! setBack"],
 };
 
 function outcome(state: RoleState, event: RoleEvent): string {
@@ -77,5 +118,5 @@ test("every state answers every event as the table says", () => {
 });
 
 test("only a member that reigns has writable databases", () => {
-  expect(STATES.map((state) => isFencedIn(state))).toEqual([true, false, true, null, true]);
+  expect(STATES.map((state) => isFencedIn(state))).toEqual([true, false, true, null, true, true]);
 });
