@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { formatPosition, type Position, parsePosition } from "../ltx/position.ts";
 import { EPOCH_REASONS, type Epoch } from "./epoch-history.ts";
-import type { RoleState } from "./role-state.ts";
+import type { OpenOffer, RoleState } from "./role-state.ts";
 
 const epochNumber = z.int().min(1).max(0xffff_ffff);
 /** `epoch:txid:checksum` by database. */
@@ -25,7 +25,16 @@ export const epochDocumentSchema = z
 
 export type EpochDocument = z.infer<typeof epochDocumentSchema>;
 
-const offerSchema = z.object({ id: z.string(), epoch: epochNumber, from: z.string(), to: z.string(), starts });
+const offerSchema = z.object({
+  id: z.string(),
+  epoch: epochNumber,
+  from: z.string(),
+  to: z.string(),
+  starts: starts.nullable(),
+});
+
+/** Of a file: only one that says where its epoch begins can be taken. */
+export const openOfferSchema = offerSchema.extend({ starts });
 
 const roleStateSchema = z.discriminatedUnion("role", [
   z.object({ role: z.literal("mirror"), epoch: epochNumber }),
@@ -46,7 +55,16 @@ export function decodeEpoch(document: EpochDocument): Epoch {
 /** Plain JSON. */
 export function encodeRoleState(state: RoleState): unknown {
   if (state.role !== "offering") return state;
-  return { ...state, offer: { ...state.offer, starts: encodeStarts(state.offer.starts) } };
+  const { starts } = state.offer;
+  return { ...state, offer: { ...state.offer, starts: starts === null ? null : encodeStarts(starts) } };
+}
+
+export function encodeOpenOffer(offer: OpenOffer): z.infer<typeof openOfferSchema> {
+  return { ...offer, starts: encodeStarts(offer.starts) };
+}
+
+export function decodeOpenOffer(document: z.infer<typeof openOfferSchema>): OpenOffer {
+  return { ...document, starts: decodeStarts(document.starts) };
 }
 
 /** From what JSON.parse gave; null when it is no state of a role. */
@@ -54,7 +72,8 @@ export function decodeRoleState(value: unknown): RoleState | null {
   const { data } = roleStateSchema.safeParse(value);
   if (data === undefined) return null;
   if (data.role !== "offering") return data;
-  return { ...data, offer: { ...data.offer, starts: decodeStarts(data.offer.starts) } };
+  const { starts } = data.offer;
+  return { ...data, offer: { ...data.offer, starts: starts === null ? null : decodeStarts(starts) } };
 }
 
 function encodeStarts(positions: Readonly<Record<string, Position>>): Record<string, string> {

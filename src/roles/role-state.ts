@@ -10,7 +10,15 @@ export interface Offer {
   readonly epoch: number;
   readonly from: string;
   readonly to: string;
-  /** By database: where the offered epoch begins, which is the end of the offering member's journal. */
+  /**
+   * By database: where the offered epoch begins, which is the end of the offering member's journal. Null while that end is
+   * not reached yet: then nothing has been put into the other's mailbox.
+   */
+  readonly starts: Readonly<Record<string, Position>> | null;
+}
+
+/** One that can be taken. */
+export interface OpenOffer extends Offer {
   readonly starts: Readonly<Record<string, Position>>;
 }
 
@@ -30,14 +38,14 @@ export type RoleState =
   | { readonly role: "deposed"; readonly epoch: number; readonly by: number };
 
 export type RoleEvent =
-  /** A switchover: the end of the journal has been shipped and integrated. */
+  /** A switchover: without `starts` when it begins, and with them once the end of the journal has been shipped and integrated. */
   | { readonly type: "offer"; readonly offer: Offer }
   /** It is proved that the offer was taken: its epoch has begun. */
   | { readonly type: "offerTaken" }
-  /** It is proved that the offer was not taken and never will be: its file was there, and was removed. */
+  /** It is proved that the offer was not taken and never will be. The databases are to be made writable again. */
   | { readonly type: "offerWithdrawn" }
   /** This member took the offer's file away; nobody else can take or withdraw it now. */
-  | { readonly type: "claim"; readonly offer: Offer }
+  | { readonly type: "claim"; readonly offer: OpenOffer }
   /** An operator makes this member operational in an epoch of its own. */
   | { readonly type: "promote"; readonly epoch: number }
   /** Nobody could be asked whether another member has begun an epoch, and this one is not to serve before somebody can. */
@@ -92,7 +100,7 @@ export function transition(state: RoleState, event: RoleEvent): Transition {
     case "offerTaken":
       return { next: state.role === "offering" ? { role: "mirror", epoch: state.offer.epoch } : state };
     case "offerWithdrawn":
-      return { next: state.role === "offering" ? { role: "operational", epoch: state.epoch } : state };
+      return { next: state.role === "offering" ? { role: "claimed", epoch: state.epoch } : state };
     case "claim":
       return claim(state, event.offer.epoch);
     case "promote":
@@ -111,11 +119,17 @@ export function transition(state: RoleState, event: RoleEvent): Transition {
 }
 
 function offer(state: RoleState, made: Offer): Transition {
-  if (state.role === "offering") return state.offer.id === made.id ? { next: state } : { refused: "offering" };
+  if (state.role === "offering") return offerAgain(state, made);
   if (state.role !== "operational") return { refused: "notOperational" };
   return made.epoch > state.epoch
     ? { next: { role: "offering", epoch: state.epoch, offer: made } }
     : { refused: "oldEpoch" };
+}
+
+/** What an offer says is decided once. */
+function offerAgain(state: RoleState & { readonly role: "offering" }, made: Offer): Transition {
+  if (state.offer.id !== made.id) return { refused: "offering" };
+  return { next: state.offer.starts === null && made.starts !== null ? { ...state, offer: made } : state };
 }
 
 function claim(state: RoleState, epoch: number): Transition {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { isFencedIn, type Offer, type RoleEvent, type RoleState, transition } from "../../src/roles/role-state.ts";
+import { NO_CHECKSUM, toTxid } from "../../src/ltx/position.ts";
+import { isFencedIn, type OpenOffer, type RoleEvent, type RoleState, transition } from "../../src/roles/role-state.ts";
 
-function offerOf(id: string, epoch: number): Offer {
+function offerOf(id: string, epoch: number): OpenOffer {
   return { id, epoch, from: "lisbon", to: "porto", starts: {} };
 }
 
@@ -65,7 +66,7 @@ const TABLE: Readonly<Record<string, readonly [string, string, string, string, s
     "! notOperational",
   ],
   "offer taken": ["=", "=", "mirror 6", "=", "=", "="],
-  "offer withdrawn": ["=", "=", "operational 5", "=", "=", "="],
+  "offer withdrawn": ["=", "=", "claimed 5", "=", "=", "="],
   "claim of epoch 5": ["! oldEpoch", "=", "=", "=", "! deposed", "! deposed"],
   "claim of epoch 6": ["claimed 6", "! operational", "! operational", "! operational", "! deposed", "! deposed"],
   "promotion to epoch 5": ["! oldEpoch", "! operational", "! offering", "! operational", "! oldEpoch", "! oldEpoch"],
@@ -120,3 +121,21 @@ test("every state answers every event as the table says", () => {
 test("only a member that reigns has writable databases", () => {
   expect(STATES.map((state) => isFencedIn(state))).toEqual([true, false, true, null, true, true]);
 });
+
+test("an offer gets the places where its epoch begins once, and never others", () => {
+  const begun = { ...OFFER, starts: null };
+  const ended = { ...OFFER, starts: { clinic: { epoch: 5, txid: toTxid(9n), checksum: NO_CHECKSUM } } };
+  const operational: RoleState = { role: "operational", epoch: 5 };
+  const offering = next(operational, { type: "offer", offer: begun });
+  expect(offering).toEqual({ role: "offering", epoch: 5, offer: begun });
+  expect(next(offering, { type: "offer", offer: begun })).toBe(offering);
+  const complete = next(offering, { type: "offer", offer: ended });
+  expect(complete).toEqual({ role: "offering", epoch: 5, offer: ended });
+  for (const offer of [begun, OFFER]) expect(next(complete, { type: "offer", offer })).toBe(complete);
+});
+
+function next(state: RoleState, event: RoleEvent): RoleState {
+  const result = transition(state, event);
+  if ("refused" in result) throw new Error(result.refused);
+  return result.next;
+}
