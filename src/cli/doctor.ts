@@ -1,8 +1,9 @@
 /** `afterimage doctor`: whether this machine is fit for its part in the mirror set. It changes nothing. */
 import type { Command } from "commander";
 import { ConfigError, formatFault } from "../config/config-error.ts";
-import { type CheckLevel, type CheckResult, failed, failure, ok, worstLevel } from "../doctor/check-result.ts";
 import { AfterimageError } from "../errors.ts";
+import { type CheckLevel, type CheckResult, failed, failure, ok, worstLevel } from "../member/check-result.ts";
+import { checkLines } from "./check-lines.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { openConfiguration, type Selection } from "./open-configuration.ts";
@@ -30,7 +31,7 @@ export async function doctor(args: GlobalOptions & DoctorFlags, io: CommandIo): 
     return NAGIOS[level].code;
   }
   print(args, io, { ok: level !== "FAIL", level, checks: results }, () =>
-    results.flatMap((result) => lines(result, args)),
+    results.flatMap((result) => checkLines(result, args)),
   );
   return level === "FAIL" ? EXIT.failed : EXIT.done;
 }
@@ -58,11 +59,6 @@ function tryOpen(args: GlobalOptions, io: CommandIo): Selection | CheckResult {
     const message = `${formatFault(error.path ?? "", fault)}${others}`;
     return failure("configuration", message, "`afterimage config check` shows every fault.");
   }
-}
-
-function lines({ check, level, message, hint }: CheckResult, { quiet }: GlobalOptions): string[] {
-  if (quiet === true && level === "OK") return [];
-  return [`${level.padEnd(4)}  ${check}: ${message}`, ...(hint === null ? [] : [`      next: ${hint}`])];
 }
 
 /** One line, the worst first, as monitoring systems show it. */

@@ -1,10 +1,10 @@
 /** Each database of this member: there, readable, in WAL mode. */
 import { readdirSync } from "node:fs";
 import { databaseAt, patternDirectory } from "../config/database-pattern.ts";
+import { type CheckResult, failed, failure, ok } from "../member/check-result.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
 import { DatabaseFiles } from "../sqlite/database-files.ts";
 import { FENCED } from "../sqlite/write-version.ts";
-import { type CheckResult, failed, failure, ok } from "./check-result.ts";
 import type { Subject } from "./subject.ts";
 
 /** Byte 19 of page 1 in WAL mode (SQLite file format, section 1.3.3). */

@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../errno.ts";
-import { type CheckResult, failure, ok, warning } from "./check-result.ts";
+import { type CheckResult, failure, ok, warning } from "../member/check-result.ts";
 import type { Subject } from "./subject.ts";
 
 export function checkDirectories({ member }: Subject): CheckResult[] {

@@ -1,9 +1,9 @@
 /** Free space of the file systems that the daemon keeps from filling up, against `journal.minFree`. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { type CheckResult, failed, failure, ok, warning } from "../member/check-result.ts";
 import { freeSpace } from "../member/free-space.ts";
 import { nearestExisting } from "./check-directories.ts";
-import { type CheckResult, failed, failure, ok, warning } from "./check-result.ts";
 import type { Subject } from "./subject.ts";
 
 /** Below so many times the least the journal will soon give up history. */

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { HOOK_EVENTS } from "../config/configuration.ts";
 import { programFault } from "../hooks/program-fault.ts";
-import { type CheckResult, failure, ok, warning } from "./check-result.ts";
+import { type CheckResult, failure, ok, warning } from "../member/check-result.ts";
 import type { Subject } from "./subject.ts";
 
 const WRITABLE_BY_ALL = 0o002;

@@ -1,13 +1,10 @@
 /** The other members' mailboxes, as this member reaches them: login, status document, server, heartbeat and clock. */
-import { setTimeout as delay } from "node:timers/promises";
+
+import { type CheckResult, failed, ok, warning } from "../member/check-result.ts";
+import { awaitHeartbeat, describeClock } from "../member/heartbeat-clock.ts";
 import { Peer } from "../member/peer.ts";
 import { SftpTransport } from "../transport/sftp-transport.ts";
-import { type CheckResult, failed, ok, warning } from "./check-result.ts";
 import type { Subject } from "./subject.ts";
-
-/** A daemon's heartbeat moves every 2 s. */
-const HEARTBEAT_WAIT_MS = 6_000;
-const POLL_MS = 200;
 
 export async function checkMailboxes({ configuration, member }: Subject): Promise<CheckResult[]> {
   const others = [...configuration.members.values()].filter(({ name }) => name !== member.name);
@@ -52,33 +49,8 @@ async function checkHeartbeat(peer: Peer): Promise<CheckResult> {
   const check = `daemon of ${name}`;
   const hint = `Start it: \`afterimage run --node ${name}\` on that machine.`;
   if (peer.status?.state === "down") return warning(check, "it was stopped", hint);
-  const first = peer.status?.heartbeat ?? null;
-  const untilMs = performance.now() + HEARTBEAT_WAIT_MS;
-  while (performance.now() < untilMs) {
-    const beforeMs = Date.now();
-    await delay(POLL_MS);
-    await peer.refresh();
-    const heartbeat = peer.status?.heartbeat ?? null;
-    if (heartbeat === null || heartbeat === first) continue;
-    return ok(check, `it runs; ${clockDifference(Date.parse(heartbeat), beforeMs, Date.now())}`);
-  }
-  return warning(check, `its heartbeat stands still at ${first ?? "none"}`, hint);
-}
-
-/**
- * For information only: members never compare their clocks.
- * @param writtenMs by the other clock.
- * @param beforeMs a time before it was written, by this one.
- * @param afterMs a time after it was written, by this one.
- */
-export function clockDifference(writtenMs: number, beforeMs: number, afterMs: number): string {
-  const slackMs = (afterMs - beforeMs) / 2;
-  const aheadMs = writtenMs - (beforeMs + afterMs) / 2;
-  if (Math.abs(aheadMs) <= slackMs) return `its clock is the same as this one's, to ${seconds(slackMs)}`;
-  const direction = aheadMs > 0 ? "ahead of" : "behind";
-  return `its clock is ${seconds(Math.abs(aheadMs))} ${direction} this one, to ${seconds(slackMs)}`;
-}
-
-function seconds(milliseconds: number): string {
-  return `${(milliseconds / 1000).toFixed(1)} s`;
+  const first = peer.status?.heartbeat ?? "none";
+  const reading = await awaitHeartbeat(peer);
+  if (reading === null) return warning(check, `its heartbeat stands still at ${first}`, hint);
+  return ok(check, `it runs; ${describeClock(reading)}`);
 }

@@ -1,6 +1,6 @@
 /** The versions of what this program runs on. */
 import Database from "better-sqlite3";
-import { type CheckResult, failure, ok } from "./check-result.ts";
+import { type CheckResult, failure, ok } from "../member/check-result.ts";
 
 const REQUIRED_NODE_MAJOR = 24;
 /** Before it a checkpoint could lose commits when the WAL was restarted at the same time. */

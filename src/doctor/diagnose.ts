@@ -1,9 +1,9 @@
+import { type CheckResult, failed } from "../member/check-result.ts";
 import { checkDatabases } from "./check-databases.ts";
 import { checkDirectories } from "./check-directories.ts";
 import { checkFreeSpace } from "./check-free-space.ts";
 import { checkHooks } from "./check-hooks.ts";
 import { checkMailboxes } from "./check-mailboxes.ts";
-import { type CheckResult, failed } from "./check-result.ts";
 import type { Check, Subject } from "./subject.ts";
 
 /** In the order in which they are shown. */

@@ -1,5 +1,5 @@
 import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
-import type { CheckResult } from "./check-result.ts";
+import type { CheckResult } from "../member/check-result.ts";
 
 /** The member whose machine is looked at, which is this one. */
 export interface Subject {

@@ -1,4 +1,6 @@
 /** Puts together what this member says of itself in `status.json`. */
+import { HOOK_EVENTS, type HookConfiguration } from "../config/configuration.ts";
+import { programFault } from "../hooks/program-fault.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
@@ -77,8 +79,18 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     followers: Object.fromEntries([...parts.followers].map((follower) => withStall(follower, parts.watchdog))),
     errors: [...parts.errors],
     history: context.history.epochs.map(encodeEpoch),
+    ...hookFaults(context.self.hooks),
     journal: parts.journal,
   };
+}
+
+function hookFaults(hooks: HookConfiguration): Pick<MemberStatus, "hookFaults"> {
+  const faults = HOOK_EVENTS.flatMap((event) => {
+    const path = hooks[event];
+    const fault = path === undefined ? null : programFault(path);
+    return fault === null ? [] : [`${event}: ${fault.message}`];
+  });
+  return faults.length === 0 ? {} : { hookFaults: faults };
 }
 
 function databaseStatus(

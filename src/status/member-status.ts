@@ -196,6 +196,8 @@ export const memberStatusSchema = z.object({
   errors: z.array(errorSchema).default([]),
   /** The epochs that the member knows of, oldest first: who reigned, and from which positions on. */
   history: z.array(epochDocumentSchema).default([]),
+  /** Programs of hooks that cannot be run, and why, one sentence each; absent when all can. */
+  hookFaults: z.array(z.string()).optional(),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
 });

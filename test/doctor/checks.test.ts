@@ -10,11 +10,11 @@ import { checkDatabases } from "../../src/doctor/check-databases.ts";
 import { checkDirectories } from "../../src/doctor/check-directories.ts";
 import { checkFreeSpace } from "../../src/doctor/check-free-space.ts";
 import { checkHooks } from "../../src/doctor/check-hooks.ts";
-import { clockDifference } from "../../src/doctor/check-mailboxes.ts";
-import { worstLevel } from "../../src/doctor/check-result.ts";
 import { checkSqlite, checkVersions } from "../../src/doctor/check-versions.ts";
 import { diagnose } from "../../src/doctor/diagnose.ts";
 import type { Subject } from "../../src/doctor/subject.ts";
+import { worstLevel } from "../../src/member/check-result.ts";
+import { describeClock } from "../../src/member/heartbeat-clock.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 interface Layout extends Subject {
@@ -161,9 +161,15 @@ test("versions: this Node and this SQLite are good, a SQLite with the lost-commi
 });
 
 test("a clock's difference is said with its sign and how sure it is", () => {
-  expect(clockDifference(10_000, 9_900, 10_100)).toBe("its clock is the same as this one's, to 0.1 s");
-  expect(clockDifference(15_000, 9_900, 10_100)).toBe("its clock is 5.0 s ahead of this one, to 0.1 s");
-  expect(clockDifference(7_500, 9_600, 10_400)).toBe("its clock is 2.5 s behind this one, to 0.4 s");
+  expect(describeClock({ writtenMs: 10_000, beforeMs: 9_900, afterMs: 10_100 })).toBe(
+    "its clock is the same as this one's, to 0.1 s",
+  );
+  expect(describeClock({ writtenMs: 15_000, beforeMs: 9_900, afterMs: 10_100 })).toBe(
+    "its clock is 5.0 s ahead of this one, to 0.1 s",
+  );
+  expect(describeClock({ writtenMs: 7_500, beforeMs: 9_600, afterMs: 10_400 })).toBe(
+    "its clock is 2.5 s behind this one, to 0.4 s",
+  );
 });
 
 test("all checks together change nothing, and a mailbox without a status document is a warning", async () => {

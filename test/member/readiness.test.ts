@@ -1,0 +1,170 @@
+import { expect, test } from "vitest";
+import {
+  isReady,
+  possibleLosses,
+  promotionChecks,
+  type ReadinessFacts,
+  switchoverChecks,
+} from "../../src/member/readiness.ts";
+import type { DatabaseStatus, MemberStatus, PositionView } from "../../src/status/member-status.ts";
+
+const AT = "2026-01-01T00:00:00.000Z";
+const NOW_MS = Date.parse(AT) + 60_000;
+
+function position(txid: number, time = AT): PositionView {
+  return { epoch: 1, txid: txid.toString(16).padStart(16, "0"), checksum: "80000000000000aa", time };
+}
+
+function database(txid: number, changes: Partial<DatabaseStatus> = {}): DatabaseStatus {
+  return {
+    operational: position(txid),
+    received: position(txid),
+    integrated: position(txid),
+    lagTransactions: 0,
+    lagSeconds: 0,
+    paused: false,
+    hold: null,
+    progress: null,
+    fenced: true,
+    pageSize: 4096,
+    pageCount: 8,
+    walBytes: 0,
+    wants: null,
+    heldBy: null,
+    quarantined: 0,
+    verified: null,
+    error: null,
+    warnings: [],
+    ...changes,
+  };
+}
+
+function member(name: string, changes: Partial<MemberStatus> = {}): MemberStatus {
+  return {
+    version: 1,
+    mirror: "clinic",
+    member: name,
+    role: "mirror",
+    type: "failover",
+    state: "connected",
+    follows: "lisbon",
+    epoch: 1,
+    heartbeat: AT,
+    reachable: true,
+    databases: { shop: database(9) },
+    followers: {},
+    errors: [],
+    history: [],
+    journal: {
+      bytes: 1,
+      maxBytes: 100,
+      freeBytes: 8 * 2 ** 30,
+      minFreeBytes: 2 ** 30,
+      oldest: AT,
+      shortages: [],
+      givenUp: [],
+    },
+    ...changes,
+  };
+}
+
+const RECEIPT = { via: null, reachable: true, heartbeat: AT, error: null, databases: {} };
+const LISBON = member("lisbon", {
+  role: "operational",
+  state: "operational",
+  follows: null,
+  followers: { porto: RECEIPT },
+});
+
+function facts(target: Partial<MemberStatus> = {}, more: Partial<ReadinessFacts> = {}): ReadinessFacts {
+  return { target: member("porto", target), operational: LISBON, others: [], ...more };
+}
+
+/** Checks that are not OK, as `level check`. */
+function wrong(checks: ReturnType<typeof switchoverChecks>): string[] {
+  return checks.filter(({ level }) => level !== "OK").map(({ level, check }) => `${level} ${check}`);
+}
+
+test("a mirror at the end of the journal is ready for both", () => {
+  expect(wrong(switchoverChecks(facts()))).toEqual([]);
+  expect(isReady(switchoverChecks(facts()))).toBe(true);
+  expect(wrong(promotionChecks(facts()))).toEqual([]);
+});
+
+test("each thing that is in the way of a switchover is named", () => {
+  const error = { code: "MIRROR_INCONSISTENT", message: "changed", hint: "rebuild", since: AT };
+  const hold = (by: "operator" | "delay") => ({ hold: { by, message: "held" } });
+  const cases: Readonly<Record<string, ReadinessFacts>> = {
+    "FAIL type of porto": facts({ type: "reporting" }),
+    "FAIL role of porto": facts({ role: "operational" }),
+    "FAIL daemon of porto": facts({ reachable: false, state: "down" }),
+    "FAIL daemon of lisbon": facts({}, { operational: { ...LISBON, reachable: false, state: "down" } }),
+    "FAIL operational member": facts({}, { operational: null }),
+    "FAIL epoch": facts({ epoch: 4 }),
+    "FAIL mailbox of porto": facts({}, { operational: { ...LISBON, followers: { porto: { ...RECEIPT, error } } } }),
+    "FAIL state of porto": facts({ errors: [error] }),
+    "FAIL hooks of porto": facts({ hookFaults: ["afterPromote: /x is not there"] }),
+    "FAIL free space of porto": facts({ journal: { ...journalOf(LISBON), shortages: ["DISK_LOW"] } }),
+    "FAIL database shop": facts({ databases: {} }),
+    "WARN free space of porto": facts({ journal: { ...journalOf(LISBON), freeBytes: 1.5 * 2 ** 30 } }),
+    "WARN database shop": facts({ databases: { shop: database(9, hold("delay")) } }),
+    "WARN clock of lisbon": facts(
+      {},
+      { clocks: new Map([["lisbon", { writtenMs: NOW_MS + 3_600_000, beforeMs: NOW_MS, afterMs: NOW_MS + 200 }]]) },
+    ),
+  };
+  const found = Object.values(cases).map((each) => wrong(switchoverChecks(each)));
+  const name = ([only]: string[]) => only;
+  expect(found.map(name)).toEqual(Object.keys(cases));
+  for (const [expected, each] of Object.entries(cases)) {
+    expect([expected, isReady(switchoverChecks(each))]).toEqual([expected, expected.startsWith("WARN")]);
+  }
+  const databases: DatabaseStatus[] = [
+    database(9, { integrated: null }),
+    database(9, { error }),
+    database(9, hold("operator")),
+    database(9, { lagTransactions: 5, lagSeconds: 300 }),
+    database(9, { lagTransactions: 5, lagSeconds: 1 }),
+  ];
+  const levels = databases.map((shop) => wrong(switchoverChecks(facts({ databases: { shop } }))));
+  expect(levels).toEqual([...Array(3).fill(["FAIL database shop"]), ["WARN database shop"], []]);
+});
+
+function journalOf({ journal }: MemberStatus) {
+  if (journal === null) throw new Error("no journal");
+  return journal;
+}
+
+test("what a promotion would lose is counted against the newest end that anybody has told of", () => {
+  const shop = database(9, { operational: position(12, "2026-01-01T00:00:10.000Z") });
+  const operational = {
+    ...LISBON,
+    reachable: false,
+    databases: { shop: database(15, { received: position(15, "2026-01-01T00:00:20.000Z") }) },
+  };
+  expect(possibleLosses(facts({ databases: { shop } }, { operational }), NOW_MS)).toEqual([
+    {
+      database: "shop",
+      received: "1:0000000000000009:80000000000000aa",
+      time: AT,
+      ageSeconds: 60,
+      transactions: 6,
+      seconds: 20,
+      ahead: [],
+    },
+  ]);
+  expect(possibleLosses(facts({ databases: { shop } }, { operational: null }), NOW_MS)).toMatchObject([
+    { transactions: 3, seconds: 10 },
+  ]);
+});
+
+test("another mirror that has more is in the way of a promotion, a reporting one is not", () => {
+  const faro = member("faro", { databases: { shop: database(11) } });
+  const ahead = facts({}, { others: [faro] });
+  expect(wrong(promotionChecks(ahead))).toEqual(["FAIL database shop"]);
+  expect(possibleLosses(ahead, NOW_MS)).toMatchObject([{ ahead: [{ member: "faro", transactions: 2 }] }]);
+  expect(wrong(promotionChecks(facts({}, { others: [{ ...faro, type: "reporting" }] })))).toEqual([]);
+  expect(wrong(promotionChecks(facts({}, { others: [member("faro", { reachable: false })] })))).toEqual([
+    "WARN other members",
+  ]);
+});
