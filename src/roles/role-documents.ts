@@ -41,6 +41,7 @@ const roleStateSchema = z.discriminatedUnion("role", [
   z.object({ role: z.literal("operational"), epoch: epochNumber }),
   z.object({ role: z.literal("claimed"), epoch: epochNumber }),
   z.object({ role: z.literal("offering"), epoch: epochNumber, offer: offerSchema }),
+  z.object({ role: z.literal("demoted"), epoch: epochNumber, ends: starts.nullable() }),
   z.object({ role: z.literal("deposed"), epoch: epochNumber, by: epochNumber }),
 ]);
 
@@ -54,6 +55,7 @@ export function decodeEpoch(document: EpochDocument): Epoch {
 
 /** Plain JSON. */
 export function encodeRoleState(state: RoleState): unknown {
+  if (state.role === "demoted") return { ...state, ends: state.ends === null ? null : encodeStarts(state.ends) };
   if (state.role !== "offering") return state;
   const { starts } = state.offer;
   return { ...state, offer: { ...state.offer, starts: starts === null ? null : encodeStarts(starts) } };
@@ -71,6 +73,7 @@ export function decodeOpenOffer(document: z.infer<typeof openOfferSchema>): Open
 export function decodeRoleState(value: unknown): RoleState | null {
   const { data } = roleStateSchema.safeParse(value);
   if (data === undefined) return null;
+  if (data.role === "demoted") return { ...data, ends: data.ends === null ? null : decodeStarts(data.ends) };
   if (data.role !== "offering") return data;
   const { starts } = data.offer;
   return { ...data, offer: { ...data.offer, starts: starts === null ? null : decodeStarts(starts) } };

@@ -32,6 +32,12 @@ export type RoleState =
   /** The epoch is this member's; its databases are being made writable. */
   | { readonly role: "claimed"; readonly epoch: number }
   /**
+   * Gave its role up, and nobody reigns until a member is promoted, it or another one. Its databases are fenced; what it
+   * has it still ships. `ends` is where the journals end with everything that was ever committed; null while that is not
+   * reached yet.
+   */
+  | { readonly role: "demoted"; readonly epoch: number; readonly ends: Readonly<Record<string, Position>> | null }
+  /**
    * Reigned in the epoch, and knows of the later one. Its databases are fenced until it has rejoined. Where both are one
    * epoch, it is this member's own, and its state was set back: others hold more of it.
    */
@@ -48,12 +54,16 @@ export type RoleEvent =
   | { readonly type: "claim"; readonly offer: OpenOffer }
   /** An operator makes this member operational in an epoch of its own. */
   | { readonly type: "promote"; readonly epoch: number }
+  /** An operator takes the role from this member, and gives it to nobody. */
+  | { readonly type: "demote" }
+  /** Everything that was committed before the fence is in the journals. */
+  | { readonly type: "demotionCut"; readonly ends: Readonly<Record<string, Position>> }
   /** Nobody could be asked whether another member has begun an epoch, and this one is not to serve before somebody can. */
   | { readonly type: "isolated" }
   /** All databases are writable. */
   | { readonly type: "served" }
-  /** Another member has begun an epoch. */
-  | { readonly type: "learned"; readonly epoch: number; readonly member: string }
+  /** Another member has begun an epoch; `continues` when it holds everything that this member, which was demoted, has. */
+  | { readonly type: "learned"; readonly epoch: number; readonly member: string; readonly continues?: boolean }
   /** This member reigned up to the epoch, and others have seen more of its reign than its state holds. */
   | { readonly type: "setBack"; readonly epoch: number }
   /** The copies continue the later epoch again. */
@@ -69,6 +79,8 @@ export type Refusal =
   | "operational"
   /** This member has not rejoined. */
   | "deposed"
+  /** It has given its role up, and does not know yet who has taken it. */
+  | "demoted"
   /** A later epoch is known. */
   | "oldEpoch"
   /** Nobody else reigns whom this member could follow. */
@@ -105,6 +117,10 @@ export function transition(state: RoleState, event: RoleEvent): Transition {
       return claim(state, event.offer.epoch);
     case "promote":
       return promote(state, event.epoch);
+    case "demote":
+      return demote(state);
+    case "demotionCut":
+      return { next: state.role === "demoted" && state.ends === null ? { ...state, ends: event.ends } : state };
     case "isolated":
       return { next: state.role === "operational" ? { role: "claimed", epoch: state.epoch } : state };
     case "served":
@@ -133,21 +149,29 @@ function offerAgain(state: RoleState & { readonly role: "offering" }, made: Offe
 }
 
 function claim(state: RoleState, epoch: number): Transition {
-  if (state.role === "deposed") return { refused: "deposed" };
+  if (state.role === "deposed" || state.role === "demoted") return { refused: state.role };
   if (state.role !== "mirror") return state.epoch === epoch ? { next: state } : { refused: "operational" };
   return epoch > state.epoch ? { next: { role: "claimed", epoch } } : { refused: "oldEpoch" };
 }
 
-/** A deposed member may be promoted: an operator has decided that its copy is the right one. */
+function demote(state: RoleState): Transition {
+  if (state.role === "offering") return { refused: "offering" };
+  if (state.role === "demoted") return { next: state };
+  return state.role === "operational"
+    ? { next: { role: "demoted", epoch: state.epoch, ends: null } }
+    : { refused: "notOperational" };
+}
+
+/** A deposed member may be promoted: an operator has decided that its copy is the right one. So may one that was demoted. */
 function promote(state: RoleState, epoch: number): Transition {
   if (state.role === "offering") return { refused: "offering" };
   if (state.role === "operational" || state.role === "claimed") return { refused: "operational" };
   return epoch > knownEpoch(state) ? { next: { role: "claimed", epoch } } : { refused: "oldEpoch" };
 }
 
-function learn(state: RoleState, { epoch, member }: { epoch: number; member: string }): RoleState {
+function learn(state: RoleState, { epoch, member, continues = false }: RoleEvent & { type: "learned" }): RoleState {
   if (epoch <= knownEpoch(state)) return state;
-  if (state.role === "mirror") return { role: "mirror", epoch };
+  if (state.role === "mirror" || (state.role === "demoted" && continues)) return { role: "mirror", epoch };
   if (state.role === "offering" && state.offer.epoch === epoch && state.offer.to === member) {
     return { role: "mirror", epoch };
   }

@@ -31,10 +31,11 @@ type Step =
   | { readonly kind: "switchover"; readonly from: Name; readonly to: Name }
   | { readonly kind: "promote"; readonly at: Name }
   | {
-      readonly kind: "publish" | "withdraw" | "take" | "record" | "serve" | "crash" | "start" | "rejoin";
+      readonly kind: "publish" | "withdraw" | "take" | "record" | "serve" | "crash" | "start" | "rejoin" | "demote";
       readonly at: Name;
     }
-  | { readonly kind: "look"; readonly at: Name; readonly to: Name };
+  /** Whether what reigns now has everything that a demoted member has, decides what becomes of that one. */
+  | { readonly kind: "look"; readonly at: Name; readonly to: Name; readonly continues?: boolean };
 
 class World {
   readonly members: Readonly<Record<Name, ModelMember>>;
@@ -89,11 +90,15 @@ class World {
       case "rejoin":
         this.#apply(member, { type: "rejoined" });
         return;
+      case "demote":
+        this.#apply(member, { type: "demote" });
+        this.#apply(member, { type: "demotionCut", ends: {} });
+        return;
       case "crash":
         member.up = false;
         return;
       case "look":
-        this.#look(member, this.members[step.to]);
+        this.#look(member, this.members[step.to], step.continues ?? false);
     }
   }
 
@@ -122,9 +127,9 @@ class World {
   }
 
   /** Reads the other's status. */
-  #look(member: ModelMember, other: ModelMember): void {
+  #look(member: ModelMember, other: ModelMember, continues: boolean): void {
     const { state } = other;
-    if (state.role === "mirror" || state.role === "deposed") return;
+    if (state.role === "mirror" || state.role === "deposed" || state.role === "demoted") return;
     if (
       member.state.role === "offering" &&
       other.name === member.state.offer.to &&
@@ -132,7 +137,7 @@ class World {
     ) {
       this.#apply(member, { type: "offerTaken" });
     } else if (other !== member) {
-      this.#apply(member, { type: "learned", epoch: state.epoch, member: other.name });
+      this.#apply(member, { type: "learned", epoch: state.epoch, member: other.name, continues });
     }
   }
 
@@ -162,6 +167,10 @@ class World {
   }
 }
 
+function isDemotedIn(state: RoleState, epoch: number): boolean {
+  return state.role === "demoted" && state.epoch === epoch;
+}
+
 const name = fc.constantFrom(...NAMES);
 const ordinary = fc.oneof(
   fc.record({ kind: fc.constant("switchover" as const), from: name, to: name }),
@@ -169,8 +178,9 @@ const ordinary = fc.oneof(
     kind: fc.constantFrom("publish", "withdraw", "take", "record", "serve", "crash", "start", "rejoin"),
     at: name,
   }),
-  fc.record({ kind: fc.constant("look" as const), at: name, to: name }),
+  fc.record({ kind: fc.constant("look" as const), at: name, to: name, continues: fc.boolean() }),
 );
+const demotion = fc.record({ kind: fc.constant("demote" as const), at: name });
 const forced = fc.record({ kind: fc.constant("promote" as const), at: name });
 
 test("without a promotion no two members are ever writable at once, and in the end exactly one is", () => {
@@ -188,16 +198,52 @@ test("without a promotion no two members are ever writable at once, and in the e
   );
 });
 
-test("whoever is promoted, no epoch has two reigns, and the members that meet end with one that is writable", () => {
+test("after a demotion nobody is writable until somebody is promoted, and the demoted member may be that", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof({ weight: 5, arbitrary: ordinary }, { weight: 1, arbitrary: forced }), { maxLength: 80 }),
+      fc.array(ordinary, { maxLength: 40 }),
+      fc.array(ordinary, { maxLength: 40 }),
+      name,
+      (before, after, at) => {
+        const world = new World();
+        for (const step of before) world.take(step);
+        world.settle();
+        const [reigning = at] = world.writable;
+        world.take({ kind: "demote", at: reigning });
+        for (const step of after) {
+          world.take(step);
+          expect(world.writable).toEqual([]);
+        }
+        world.settle();
+        expect(world.writable).toEqual([]);
+        world.take({ kind: "promote", at });
+        world.settle();
+        expect(world.writable).toHaveLength(1);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+test("whoever is promoted, no epoch has two reigns, and the members that meet end with one that is writable or demoted", () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.oneof(
+          { weight: 10, arbitrary: ordinary },
+          { weight: 2, arbitrary: forced },
+          { weight: 1, arbitrary: demotion },
+        ),
+        { maxLength: 80 },
+      ),
       (steps) => {
         const world = new World();
         for (const step of steps) world.take(step);
         world.settle();
         for (const [epoch, members] of world.reigns) expect([epoch, members.size]).toEqual([epoch, 1]);
-        expect(world.writable).toHaveLength(1);
+        const highest = Math.max(...NAMES.map((each) => knownEpoch(world.members[each].state)));
+        const demoted = NAMES.filter((each) => isDemotedIn(world.members[each].state, highest));
+        expect([...world.writable, ...demoted]).toHaveLength(1);
       },
     ),
     { numRuns: 5_000 },

@@ -15,6 +15,8 @@ const STATES: readonly RoleState[] = [
   { role: "claimed", epoch: 5 },
   { role: "deposed", epoch: 5, by: 6 },
   { role: "deposed", epoch: 5, by: 5 },
+  { role: "demoted", epoch: 5, ends: null },
+  { role: "demoted", epoch: 5, ends: {} },
 ];
 
 const EVENTS: Readonly<Record<string, RoleEvent>> = {
@@ -28,23 +30,28 @@ const EVENTS: Readonly<Record<string, RoleEvent>> = {
   "promotion to epoch 5": { type: "promote", epoch: 5 },
   "promotion to epoch 6": { type: "promote", epoch: 6 },
   "promotion to epoch 7": { type: "promote", epoch: 7 },
+  demote: { type: "demote" },
+  "demotion cut": { type: "demotionCut", ends: {} },
   isolated: { type: "isolated" },
   served: { type: "served" },
   "learned of epoch 5": { type: "learned", epoch: 5, member: "porto" },
   "learned of epoch 6 by porto": { type: "learned", epoch: 6, member: "porto" },
   "learned of epoch 6 by faro": { type: "learned", epoch: 6, member: "faro" },
   "learned of epoch 7 by porto": { type: "learned", epoch: 7, member: "porto" },
+  "learned of epoch 6 by porto, which continues": { type: "learned", epoch: 6, member: "porto", continues: true },
   "set back in epoch 5": { type: "setBack", epoch: 5 },
   "set back in epoch 7": { type: "setBack", epoch: 7 },
   rejoined: { type: "rejoined" },
 };
 
 /** For each event what becomes of each of STATES; `=` is the same state, `!` a refusal. */
-const TABLE: Readonly<Record<string, readonly [string, string, string, string, string, string]>> = {
+const TABLE: Readonly<Record<string, readonly string[]>> = {
   "offer of epoch 6": [
     "! notOperational",
     "offering 5",
     "=",
+    "! notOperational",
+    "! notOperational",
     "! notOperational",
     "! notOperational",
     "! notOperational",
@@ -56,6 +63,8 @@ const TABLE: Readonly<Record<string, readonly [string, string, string, string, s
     "! notOperational",
     "! notOperational",
     "! notOperational",
+    "! notOperational",
+    "! notOperational",
   ],
   "offer of epoch 5": [
     "! notOperational",
@@ -64,24 +73,84 @@ const TABLE: Readonly<Record<string, readonly [string, string, string, string, s
     "! notOperational",
     "! notOperational",
     "! notOperational",
+    "! notOperational",
+    "! notOperational",
   ],
-  "offer taken": ["=", "=", "mirror 6", "=", "=", "="],
-  "offer withdrawn": ["=", "=", "claimed 5", "=", "=", "="],
-  "claim of epoch 5": ["! oldEpoch", "=", "=", "=", "! deposed", "! deposed"],
-  "claim of epoch 6": ["claimed 6", "! operational", "! operational", "! operational", "! deposed", "! deposed"],
-  "promotion to epoch 5": ["! oldEpoch", "! operational", "! offering", "! operational", "! oldEpoch", "! oldEpoch"],
-  "promotion to epoch 6": ["claimed 6", "! operational", "! offering", "! operational", "! oldEpoch", "claimed 6"],
-  "promotion to epoch 7": ["claimed 7", "! operational", "! offering", "! operational", "claimed 7", "claimed 7"],
-  isolated: ["=", "claimed 5", "=", "=", "=", "="],
-  served: ["=", "=", "=", "operational 5", "=", "="],
-  "learned of epoch 5": ["=", "=", "=", "=", "=", "="],
-  "learned of epoch 6 by porto": ["mirror 6", "deposed 5 by 6", "mirror 6", "deposed 5 by 6", "=", "deposed 5 by 6"],
+  "offer taken": ["=", "=", "mirror 6", "=", "=", "=", "=", "="],
+  "offer withdrawn": ["=", "=", "claimed 5", "=", "=", "=", "=", "="],
+  "claim of epoch 5": ["! oldEpoch", "=", "=", "=", "! deposed", "! deposed", "! demoted", "! demoted"],
+  "claim of epoch 6": [
+    "claimed 6",
+    "! operational",
+    "! operational",
+    "! operational",
+    "! deposed",
+    "! deposed",
+    "! demoted",
+    "! demoted",
+  ],
+  "promotion to epoch 5": [
+    "! oldEpoch",
+    "! operational",
+    "! offering",
+    "! operational",
+    "! oldEpoch",
+    "! oldEpoch",
+    "! oldEpoch",
+    "! oldEpoch",
+  ],
+  "promotion to epoch 6": [
+    "claimed 6",
+    "! operational",
+    "! offering",
+    "! operational",
+    "! oldEpoch",
+    "claimed 6",
+    "claimed 6",
+    "claimed 6",
+  ],
+  "promotion to epoch 7": [
+    "claimed 7",
+    "! operational",
+    "! offering",
+    "! operational",
+    "claimed 7",
+    "claimed 7",
+    "claimed 7",
+    "claimed 7",
+  ],
+  demote: [
+    "! notOperational",
+    "demoted 5",
+    "! offering",
+    "! notOperational",
+    "! notOperational",
+    "! notOperational",
+    "=",
+    "=",
+  ],
+  "demotion cut": ["=", "=", "=", "=", "=", "=", "demoted 5 cut", "="],
+  isolated: ["=", "claimed 5", "=", "=", "=", "=", "=", "="],
+  served: ["=", "=", "=", "operational 5", "=", "=", "=", "="],
+  "learned of epoch 5": ["=", "=", "=", "=", "=", "=", "=", "="],
+  "learned of epoch 6 by porto": [
+    "mirror 6",
+    "deposed 5 by 6",
+    "mirror 6",
+    "deposed 5 by 6",
+    "=",
+    "deposed 5 by 6",
+    "deposed 5 by 6",
+    "deposed 5 by 6",
+  ],
   "learned of epoch 6 by faro": [
     "mirror 6",
     "deposed 5 by 6",
     "deposed 5 by 6",
     "deposed 5 by 6",
     "=",
+    "deposed 5 by 6",
+    "deposed 5 by 6",
     "deposed 5 by 6",
   ],
   "learned of epoch 7 by porto": [
@@ -91,8 +160,20 @@ const TABLE: Readonly<Record<string, readonly [string, string, string, string, s
     "deposed 5 by 7",
     "deposed 5 by 7",
     "deposed 5 by 7",
+    "deposed 5 by 7",
+    "deposed 5 by 7",
   ],
-  "set back in epoch 5": ["=", "deposed 5 by 5", "deposed 5 by 5", "deposed 5 by 5", "=", "="],
+  "learned of epoch 6 by porto, which continues": [
+    "mirror 6",
+    "deposed 5 by 6",
+    "mirror 6",
+    "deposed 5 by 6",
+    "=",
+    "deposed 5 by 6",
+    "mirror 6",
+    "mirror 6",
+  ],
+  "set back in epoch 5": ["=", "deposed 5 by 5", "deposed 5 by 5", "deposed 5 by 5", "=", "=", "=", "="],
   "set back in epoch 7": [
     "deposed 7 by 7",
     "deposed 7 by 7",
@@ -100,8 +181,10 @@ const TABLE: Readonly<Record<string, readonly [string, string, string, string, s
     "deposed 7 by 7",
     "deposed 7 by 7",
     "deposed 7 by 7",
+    "deposed 7 by 7",
+    "deposed 7 by 7",
   ],
-  rejoined: ["=", "=", "=", "=", "mirror 6", "! setBack"],
+  rejoined: ["=", "=", "=", "=", "mirror 6", "! setBack", "=", "="],
 };
 
 function outcome(state: RoleState, event: RoleEvent): string {
@@ -109,7 +192,8 @@ function outcome(state: RoleState, event: RoleEvent): string {
   if ("refused" in result) return `! ${result.refused}`;
   const { next } = result;
   if (next === state) return "=";
-  return `${next.role} ${next.epoch}${next.role === "deposed" ? ` by ${next.by}` : ""}`;
+  const cut = next.role === "demoted" && next.ends !== null ? " cut" : "";
+  return `${next.role} ${next.epoch}${next.role === "deposed" ? ` by ${next.by}` : ""}${cut}`;
 }
 
 test("every state answers every event as the table says", () => {
@@ -119,7 +203,7 @@ test("every state answers every event as the table says", () => {
 });
 
 test("only a member that reigns has writable databases", () => {
-  expect(STATES.map((state) => isFencedIn(state))).toEqual([true, false, true, null, true, true]);
+  expect(STATES.map((state) => isFencedIn(state))).toEqual([true, false, true, null, ...Array(4).fill(true)]);
 });
 
 test("an offer gets the places where its epoch begins once, and never others", () => {
