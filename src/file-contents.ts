@@ -2,7 +2,11 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
-const SLICE_BYTES = 1024 * 1024;
+const SLICE_BYTES = 256 * 1024;
+const MOST_SPARE_SLICES = 4;
+
+/** Slices that no copy uses now. One allocated for each of many small files would keep the garbage collector busy all the time. */
+const spareSlices: Uint8Array[] = [];
 
 /** Opens for reading. A symbolic link as the last part is refused with ELOOP; a named pipe does not make it wait. */
 export async function openForReading(path: string): Promise<FileHandle> {
@@ -11,16 +15,18 @@ export async function openForReading(path: string): Promise<FileHandle> {
 
 /** Copies all that is in `from` to `to`, both from the start, and returns the number of bytes. `signal` ends it with its reason. */
 export async function copyContents(from: FileHandle, to: FileHandle, signal?: AbortSignal): Promise<number> {
-  const slice = new Uint8Array(SLICE_BYTES);
-  let position = 0;
-  for (;;) {
-    signal?.throwIfAborted();
-    const count = await readFully(from, slice, position);
-    for (let done = 0; done < count; ) {
-      done += (await to.write(slice, done, count - done, position + done)).bytesWritten;
+  const slice = spareSlices.pop() ?? new Uint8Array(SLICE_BYTES);
+  try {
+    for (let position = 0; ; position += slice.length) {
+      signal?.throwIfAborted();
+      const count = await readFully(from, slice, position);
+      for (let done = 0; done < count; ) {
+        done += (await to.write(slice, done, count - done, position + done)).bytesWritten;
+      }
+      if (count < slice.length) return position + count;
     }
-    position += count;
-    if (count < slice.length) return position;
+  } finally {
+    if (spareSlices.length < MOST_SPARE_SLICES) spareSlices.push(slice);
   }
 }
 
