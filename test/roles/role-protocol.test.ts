@@ -129,7 +129,7 @@ class World {
   /** Reads the other's status. */
   #look(member: ModelMember, other: ModelMember, continues: boolean): void {
     const { state } = other;
-    if (state.role === "mirror" || state.role === "deposed" || state.role === "demoted") return;
+    if (state.role === "mirror" || state.role === "deposed") return;
     if (
       member.state.role === "offering" &&
       other.name === member.state.offer.to &&
