@@ -70,6 +70,8 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   NOT_OPERATIONAL: EXIT.refused,
   NOT_A_MIRROR: EXIT.refused,
   UNFENCE_REFUSED: EXIT.refused,
+  MEMBER_CLONED: EXIT.refused,
+  STATE_SET_BACK: EXIT.refused,
   PROMOTION_ALIVE: EXIT.refused,
   PROMOTION_BEHIND: EXIT.refused,
   PROMOTION_INCOMPLETE: EXIT.refused,

@@ -119,6 +119,20 @@ const ADDITIONS = `
     inode INTEGER NOT NULL
   ) STRICT;
 
+  CREATE TABLE IF NOT EXISTS runs (
+    start INTEGER PRIMARY KEY,
+    session TEXT NOT NULL UNIQUE,
+    beats INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS sightings (
+    member TEXT PRIMARY KEY,
+    instance TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    beat INTEGER NOT NULL
+  ) STRICT;
+
   CREATE TABLE IF NOT EXISTS hook_runs (
     event TEXT NOT NULL,
     role TEXT NOT NULL,

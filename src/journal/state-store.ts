@@ -26,6 +26,7 @@ import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
 import { ResyncLedger } from "./resync-ledger.ts";
 import { RoleLedger } from "./role-ledger.ts";
+import { RunLedger } from "./run-ledger.ts";
 import { SegmentCatalogue, type SegmentFilter, type SegmentRow, type SegmentTotals } from "./segment-catalogue.ts";
 import type { SegmentRef } from "./segment-name.ts";
 import { type Receipt, type Shipment, ShipmentLedger } from "./shipment-ledger.ts";
@@ -53,6 +54,7 @@ export class StateStore implements Disposable {
   readonly hooks: HookLedger;
   readonly integration: IntegrationLedger;
   readonly resyncs: ResyncLedger;
+  readonly runs: RunLedger;
   readonly #database: Database;
   readonly #roles: RoleLedger;
   readonly #rows: DatabaseRows;
@@ -70,6 +72,7 @@ export class StateStore implements Disposable {
     this.hooks = new HookLedger(database);
     this.integration = new IntegrationLedger(database);
     this.resyncs = new ResyncLedger(database);
+    this.runs = new RunLedger(database);
     this.#roles = new RoleLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);

@@ -14,6 +14,10 @@ export type MemberErrorCode =
   | "PROMOTION_ALIVE"
   /** Another mirror has received more. */
   | "PROMOTION_BEHIND"
+  /** Another member of this name lives. */
+  | "MEMBER_CLONED"
+  /** Others hold more of this member's reign than its state does. */
+  | "STATE_SET_BACK"
   /** Not everything that was received is integrated. */
   | "PROMOTION_INCOMPLETE"
   /** A reporting member. */

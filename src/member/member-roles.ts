@@ -8,7 +8,7 @@ import type { EventLevel } from "../journal/event-log.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { type Epoch, EpochHistory } from "../roles/epoch-history.ts";
 import { decodeEpoch, type EpochDocument } from "../roles/role-documents.ts";
-import { type Refusal, type RoleEvent, type RoleState, reigns, transition } from "../roles/role-state.ts";
+import { knownEpoch, type Refusal, type RoleEvent, type RoleState, reigns, transition } from "../roles/role-state.ts";
 import { RolesError } from "../roles/roles-error.ts";
 import type { ErrorView, MemberRole } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
@@ -33,6 +33,7 @@ export class MemberRoles {
   #history: EpochHistory;
   #split: ErrorView | null = null;
   #isolated: ErrorView | null = null;
+  #cloned: ErrorView | null = null;
   #deposedAtMs: number;
 
   constructor(options: RolesOptions) {
@@ -65,7 +66,8 @@ export class MemberRoles {
   }
 
   get duty(): DatabaseDuty {
-    return this.#state.role === "deposed" || this.#isolated !== null ? "none" : this.role;
+    const isStopped = this.#state.role === "deposed" || this.#isolated !== null || this.#cloned !== null;
+    return isStopped ? "none" : this.role;
   }
 
   /** The member that reigns in the newest epoch. */
@@ -75,7 +77,7 @@ export class MemberRoles {
 
   /** What is wrong with roles and epochs. */
   get errors(): ErrorView[] {
-    return [this.#deposed(), this.#isolated, this.#split].filter((error) => error !== null);
+    return [this.#deposed(), this.#cloned, this.#isolated, this.#split].filter((error) => error !== null);
   }
 
   /** Takes in what another member knows of the epochs. */
@@ -121,12 +123,42 @@ export class MemberRoles {
     this.#options.changed();
   }
 
+  /** Whether this member's state lacks what others hold of its reign. */
+  get isSetBack(): boolean {
+    return this.#state.role === "deposed" && this.#state.by === this.#state.epoch;
+  }
+
+  /** Others hold more of this member's reign than its state does: its databases are fenced for good. @param evidence a clause. */
+  setBack(evidence: string): void {
+    this.apply({ type: "setBack", epoch: knownEpoch(this.#state) });
+    this.#noteDeposed(evidence);
+  }
+
+  /** Another member of this name lives, or lives no longer. @param evidence a clause; null when it does not. */
+  setCloned(evidence: string | null): void {
+    const { member, nowMs, event, changed } = this.#options;
+    if (evidence === null) {
+      this.#cloned = null;
+      event("info", "MEMBER_ALONE", null, `no other ${member} is seen any more`);
+      changed();
+      return;
+    }
+    this.apply({ type: "isolated" });
+    this.#cloned = {
+      code: "MEMBER_CLONED",
+      message: `there are two members ${member}: ${evidence}; this one serves nothing`,
+      hint: "Find the machine that runs as this member and should not, stop its daemon for good, and start this one again.",
+      since: new Date(nowMs()).toISOString(),
+    };
+    event("error", "MEMBER_CLONED", null, this.#cloned.message);
+    changed();
+  }
+
   #take(merged: EpochHistory): void {
-    const { store, event, changed } = this.#options;
+    const { store, event, changed, member: self } = this.#options;
     const before = this.#state;
     const { current } = merged;
-    const result =
-      current === null ? null : transition(before, { type: "learned", epoch: current.epoch, member: current.member });
+    const result = current === null ? null : transition(before, learnedOf(current, before, self));
     const next = result !== null && "next" in result ? result.next : before;
     store.transaction(() => {
       store.addEpochs(merged.epochs);
@@ -139,12 +171,18 @@ export class MemberRoles {
       const { epoch, member, reason } = current;
       event("info", "EPOCH_LEARNED", null, `${member} is operational in epoch ${epoch}`, { epoch, member, reason });
     }
-    if (next.role === "deposed" && before.role !== "deposed") {
-      this.#deposedAtMs = this.#options.nowMs();
-      const view = this.#deposed();
-      if (view !== null) event("error", view.code, null, view.message, { epoch: next.epoch, by: next.by });
-    }
+    if (next.role === "deposed" && before.role !== "deposed") this.#noteDeposed("they know of its later epoch");
     changed();
+  }
+
+  #noteDeposed(evidence: string): void {
+    const { nowMs, event } = this.#options;
+    this.#deposedAtMs = nowMs();
+    const view = this.#deposed();
+    if (view === null || this.#state.role !== "deposed") return;
+    const { epoch, by } = this.#state;
+    const message = this.isSetBack ? `${view.message}: ${evidence}` : view.message;
+    event("error", view.code, null, message, { epoch, by });
   }
 
   #save(next: RoleState, begun: Epoch | undefined): void {
@@ -176,13 +214,28 @@ export class MemberRoles {
   #deposed(): ErrorView | null {
     if (this.#state.role !== "deposed") return null;
     const { epoch, by } = this.#state;
+    const since = new Date(this.#deposedAtMs).toISOString();
+    if (this.isSetBack) {
+      return {
+        code: "STATE_SET_BACK",
+        message: `the state of ${this.#options.member} was set back: other members hold more of its epoch ${epoch}; its databases are fenced`,
+        hint: `Promote the member that has received most; this one then rejoins. To go on from what is here, and to give up what the others hold: \`afterimage promote --force ${this.operational}\` here.`,
+        since,
+      };
+    }
     return {
       code: "DEPOSED",
       message: `${this.operational} is operational since epoch ${by}; this member was in epoch ${epoch}, and its databases are fenced`,
-      hint: "Keep its databases: what only it has is in them. docs/STATES.md says how this member follows again.",
-      since: new Date(this.#deposedAtMs).toISOString(),
+      hint: "Run `afterimage rejoin` on this member: it keeps what only this one has, and makes it follow again.",
+      since,
     };
   }
+}
+
+/** An epoch of this very member that its state does not know: it was begun before the state was set back. */
+function learnedOf({ epoch, member }: Epoch, state: RoleState, self: string): RoleEvent {
+  const isForgotten = member === self && epoch > knownEpoch(state);
+  return isForgotten ? { type: "setBack", epoch } : { type: "learned", epoch, member };
 }
 
 /** Positions at which a later epoch begins are of that epoch from now on: what comes next is. */

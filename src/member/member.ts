@@ -17,6 +17,7 @@ import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-
 import { DatabaseNotes } from "./database-notes.ts";
 import { DeepVerification } from "./deep-verification.ts";
 import { dutyFacts } from "./duty-facts.ts";
+import { IdentityWatch } from "./identity-watch.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
 import { type Live, liveContext } from "./live-context.ts";
@@ -33,6 +34,7 @@ import {
   upstreamOf,
 } from "./member-plan.ts";
 import { MemberRoles } from "./member-roles.ts";
+import { MemberRun } from "./member-run.ts";
 import { MirrorDatabases } from "./mirror-databases.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
@@ -44,6 +46,7 @@ import { letGo } from "./role-change.ts";
 import { type RunbookStep, RunbookSteps, type StepListener } from "./runbook-steps.ts";
 import { serve } from "./service.ts";
 import { type FollowerServices, Shipper } from "./shipper.ts";
+import { Sightings } from "./sightings.ts";
 import { Signal } from "./signal.ts";
 import { buildStatus } from "./status-builder.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -65,6 +68,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
   readonly roles: MemberRoles;
   readonly hooks: MemberHooks;
+  /** Of the daemon that serves this member. */
+  readonly daemonRun: MemberRun;
+  readonly identity: IdentityWatch;
+  readonly #sightings: Sightings;
   /** Every other member of the mirror set. */
   override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
@@ -128,6 +135,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.#live = { configuration, self, databases: new Map(), journals: [], duty, epoch };
     this.context = this.#makeContext(store, options);
     this.hooks = new MemberHooks(this.context, this.roles);
+    this.daemonRun = new MemberRun(store);
+    this.identity = new IdentityWatch(this.context, this.roles, this.daemonRun);
+    this.#sightings = new Sightings(store);
     this.integration = new IntegrationControl(this.context);
     this.deep = new DeepVerification(this.context, {
       upstream: () => this.upstream,
@@ -265,9 +275,12 @@ export class Member extends MemberCommands implements AsyncDisposable {
   }
 
   /** A document of another mirror set says nothing of this one. */
-  #learn({ mirror, member, history }: MemberStatus): void {
+  #learn(status: MemberStatus): void {
+    const { mirror, member, history, run } = status;
     if (mirror !== this.#live.configuration.mirror) return;
+    this.#sightings.saw(member, run);
     this.roles.learn(member, history);
+    this.identity.told(status);
     this.roles.confirm();
   }
 
@@ -317,6 +330,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
       errors,
       upstream,
       watchdog,
+      run: this.daemonRun.view,
+      seen: this.#sightings.view(),
     };
     const status = buildStatus(this.context, parts);
     return this.running ? status : { ...status, state: "down", reachable: false };

@@ -21,6 +21,7 @@ import { serveIfClaimed } from "./role-change.ts";
 /** Five heartbeats: an operational member that says nothing for so long does not run, or cannot be reached. */
 const SILENCE_MS = 10_000;
 const LOOK_INTERVAL_MS = 500;
+
 /** A segment may arrive while the last one is being integrated. */
 const ATTEMPTS = 20;
 const SERVED_LIMIT_MS = 60_000;
@@ -28,8 +29,13 @@ const SERVED_LIMIT_MS = 60_000;
 const TOLD_LIMIT_MS = 15_000;
 const LIFE_SIGN_MS = 3_000;
 
+interface LifeSign {
+  readonly sign: string;
+  readonly moves: number;
+}
+
 /**
- * @throws MemberError NOT_A_MIRROR, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_VETOED,
+ * @throws MemberError NOT_A_MIRROR, MEMBER_CLONED, STATE_SET_BACK, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_VETOED,
  * PROMOTION_INCOMPLETE: nothing has changed then; PROMOTION_UNSERVED when the databases cannot be made writable, which
  * the daemon goes on trying.
  */
@@ -57,7 +63,16 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
 
 function assertPromotable(member: Member, from: string, force: string | undefined): void {
   const { self } = member.context;
-  if (member.roles.state.role !== "mirror") {
+  const { roles } = member;
+  const [fault] = roles.errors.filter(({ code }) => code === "MEMBER_CLONED");
+  if (fault !== undefined) throw new MemberError("MEMBER_CLONED", fault.message, { hint: fault.hint ?? "" });
+  const goesOn = roles.isSetBack && from === self.name;
+  if (goesOn && force === undefined) {
+    throw new MemberError("STATE_SET_BACK", `${self.name} was set back: other members hold more of its own epoch`, {
+      hint: `Promote the member that has received most. --force ${from} goes on from what is here, and gives up what the others hold.`,
+    });
+  }
+  if (roles.state.role !== "mirror" && !goesOn) {
     throw new MemberError("NOT_A_MIRROR", `${self.name} is no mirror that follows: it cannot be promoted`, {
       hint: "Look at `afterimage status`: promote another member.",
     });
@@ -81,21 +96,41 @@ async function look(peer: Peer): Promise<boolean> {
   return await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
 }
 
-/** Waits until the operational member has said nothing new for a while. */
-async function assertSilent({ peers }: Member, from: string): Promise<void> {
-  const peer = peers.get(from);
-  if (peer === undefined) return;
-  const before = peer.status?.heartbeat;
+/** Waits until the operational member has said nothing new for a while, neither to this member nor to one that can be asked. */
+async function assertSilent(member: Member, from: string): Promise<void> {
+  const peer = member.peers.get(from);
+  if (peer === undefined || isFencedForGood(peer)) return;
+  const signs = new Map<string, LifeSign>();
   const untilMs = performance.now() + SILENCE_MS;
   while (performance.now() < untilMs) {
-    await look(peer);
-    if (peer.status?.heartbeat !== before) {
-      throw new MemberError("PROMOTION_ALIVE", `${from} is operational and alive: its heartbeat moves`, {
+    await lookAtAll(member);
+    for (const witness of member.peers.values()) {
+      const { name } = witness.member;
+      const sign = lifeSign(witness, from);
+      const last = signs.get(name);
+      const moves = (last?.moves ?? 0) + (last === undefined || last.sign === sign ? 0 : 1);
+      if (sign !== null) signs.set(name, { sign, moves });
+      // What another member has read may have been written just before the end.
+      if (moves < (name === from ? 1 : 2)) continue;
+      const how = name === from ? "its heartbeat moves" : `${name} sees its heartbeat move`;
+      throw new MemberError("PROMOTION_ALIVE", `${from} is operational and alive: ${how}`, {
         hint: `Stop ${from} first. With --force ${from} it is promoted all the same; then make sure that nobody writes there.`,
       });
     }
     await delay(LOOK_INTERVAL_MS);
   }
+}
+
+/** Its state was set back: it serves nothing until an operator has decided, and this may be the decision. */
+function isFencedForGood({ status }: Peer): boolean {
+  return status?.errors.some(({ code }) => code === "STATE_SET_BACK") ?? false;
+}
+
+/** What changes while a member lives: its heartbeat, or the beats of it that another member has seen; null when there are none. */
+function lifeSign({ member, status }: Peer, of: string): string | null {
+  if (member.name === of) return status?.heartbeat ?? null;
+  const seen = status?.seen?.[of];
+  return seen === undefined ? null : `${seen.session} ${seen.beat}`;
 }
 
 /** Who has received less would take away what the other one has. */

@@ -17,7 +17,7 @@ import type { MemberPlan } from "./member-plan.ts";
 import { fenceIfDeposed, serveIfClaimed } from "./role-change.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
-import { confirmReign } from "./start-check.ts";
+import { assertAlone, confirmReign } from "./start-check.ts";
 import { type Unit, UnitSupervisor } from "./unit-supervisor.ts";
 import { ENDPOINT, unitsOf } from "./units.ts";
 
@@ -30,6 +30,8 @@ const ROLE_RETRY_MS = 5_000;
 export async function serve(member: Member, stop: AbortSignal): Promise<void> {
   const { self, logger } = member.context;
   const service = new Service(member, stop);
+  await assertAlone(member);
+  member.daemonRun.begin();
   const control = await startControlServer(join(self.state, "control.sock"), member);
   member.running = true;
   logger.info({ member: self.name, role: member.role, epoch: member.roles.epoch }, "serving");

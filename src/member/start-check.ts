@@ -1,6 +1,54 @@
 /** What an operational member does before it serves: it asks whether another one has taken over meanwhile. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { errnoOf } from "../errno.ts";
+import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
 import type { Member } from "./member.ts";
+import type { MemberContext } from "./member-context.ts";
+import { MemberError } from "./member-error.ts";
+import { STATUS_FILE } from "./peer.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+
+/** A daemon publishes every 2 s. */
+const TWIN_LIMIT_MS = 5_000;
+const LOOK_INTERVAL_MS = 200;
+/** By this machine's clock, which is also that of whoever publishes into a directory of it. */
+const RECENT_MS = 10_000;
+
+/** What this member's own mailbox says of it, whoever has written it; null when there is nothing. */
+export function ownStatusFile({ self }: Pick<MemberContext, "self">): MemberStatus | null {
+  try {
+    return parseMemberStatus(readFileSync(join(self.directory, STATUS_FILE), "utf8"));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return null;
+  }
+}
+
+/**
+ * Before this member publishes anything: whether another daemon, with another state directory, publishes in its mailbox.
+ * Who comes second must leave everything as it is, the databases too, for they may be the other one's.
+ * @throws MemberError MEMBER_CLONED.
+ */
+export async function assertAlone({ context }: Member): Promise<void> {
+  const found = ownStatusFile(context);
+  const { run = null, heartbeat = null } = found ?? {};
+  if (run === null || context.store.runs.find(run.session) !== null) return;
+  const ageMs = Math.abs(context.nowMs() - Date.parse(heartbeat ?? ""));
+  if (Number.isNaN(ageMs) || ageMs > RECENT_MS) return;
+  const untilMs = performance.now() + TWIN_LIMIT_MS;
+  while (performance.now() < untilMs) {
+    await delay(LOOK_INTERVAL_MS);
+    const now = ownStatusFile(context)?.run ?? run;
+    if (now.session === run.session && now.beat === run.beat) continue;
+    const { name, directory } = context.self;
+    throw new MemberError("MEMBER_CLONED", `another daemon serves ${name} and publishes in its mailbox`, {
+      path: directory,
+      hint: "Look at `state` in the configuration of both: one member has one state directory and one daemon.",
+    });
+  }
+}
 
 /**
  * Reads what every other member says, all at once; a later epoch that one of them knows of deposes this member. A status

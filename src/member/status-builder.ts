@@ -17,6 +17,7 @@ import {
   type MemberStatus,
   type PositionView,
   type ResyncView,
+  type RunView,
   STATUS_VERSION,
 } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
@@ -56,6 +57,9 @@ export interface StatusParts {
   /** Whom this member follows; null on the operational member. */
   readonly upstream: Peer | null;
   readonly watchdog: Watchdog;
+  /** Null when no daemon serves this member. */
+  readonly run: RunView | null;
+  readonly seen: Readonly<Record<string, RunView>>;
 }
 
 export function buildStatus(context: MemberContext, parts: StatusParts): MemberStatus {
@@ -81,6 +85,8 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     history: context.history.epochs.map(encodeEpoch),
     ...hookFaults(context.self.hooks),
     journal: parts.journal,
+    run: parts.run,
+    seen: { ...parts.seen },
   };
 }
 

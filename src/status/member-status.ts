@@ -178,6 +178,17 @@ const journalSchema = z.object({
   givenUp: z.array(z.object({ member: z.string(), database: z.string() })),
 });
 
+const runSchema = z.object({
+  /** The random name of the state directory; a copy has the same. */
+  instance: z.string(),
+  /** How often that state was started, each time one more. */
+  start: z.int().min(1),
+  /** Random, of one run of the daemon. */
+  session: z.string(),
+  /** Grows with every document that the run publishes. */
+  beat: z.int().min(0),
+});
+
 export const memberStatusSchema = z.object({
   version: z.literal(STATUS_VERSION),
   mirror: z.string(),
@@ -200,6 +211,10 @@ export const memberStatusSchema = z.object({
   hookFaults: z.array(z.string()).optional(),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
+  /** Which run of which state published this; null or absent when it is not known. */
+  run: runSchema.nullable().optional(),
+  /** By member, the run that was seen last of it. */
+  seen: z.record(z.string(), runSchema).optional(),
 });
 
 export type PositionView = z.infer<typeof positionSchema>;
@@ -212,6 +227,7 @@ export type VerifiedMember = z.infer<typeof verifiedMemberSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;
+export type RunView = z.infer<typeof runSchema>;
 export type MemberStatus = z.infer<typeof memberStatusSchema>;
 
 /** The answer of `afterimage status --json`. */

@@ -1,9 +1,11 @@
 /** The heartbeat job: publishes the status document at every change, and every 2 s as a sign of life. */
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../durable-files.ts";
 import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import { STATUS_FILE } from "../peer.ts";
+import { ownStatusFile } from "../start-check.ts";
 
 const HEARTBEAT_MS = 2_000;
 /** Status changes with every segment; it is written at most this often. */
@@ -11,18 +13,31 @@ const STATUS_SPACING_MS = 100;
 
 /** Runs until `stop` is aborted. */
 export async function runHeartbeatJob(member: Member, stop: AbortSignal): Promise<void> {
+  let written: number | null = null;
   while (!stop.aborted) {
+    if (written !== null && inodeOf(member) !== written) lookWhoPublishes(member);
     publishStatus(member);
+    written = inodeOf(member);
     await pause(STATUS_SPACING_MS, stop);
     await member.statusChanged.wait(HEARTBEAT_MS - STATUS_SPACING_MS, stop);
   }
+}
+
+/** Another inode than what was written last: somebody else has written there. */
+function inodeOf({ context }: Member): number | null {
+  return statSync(join(context.self.directory, STATUS_FILE), { throwIfNoEntry: false })?.ino ?? null;
+}
+
+function lookWhoPublishes(member: Member): void {
+  const run = ownStatusFile(member.context)?.run ?? null;
+  if (run !== null) member.identity.sighted("its own mailbox shows", run);
 }
 
 /** A mailbox that cannot be written to (a full disk, a directory that is not mounted) must not stop capture or integration. */
 export function publishStatus(member: Member): void {
   const path = join(member.context.self.directory, STATUS_FILE);
   try {
-    writeFileAtomically(path, `${JSON.stringify(member.ownStatus())}\n`);
+    writeFileAtomically(path, `${JSON.stringify({ ...member.ownStatus(), run: member.daemonRun.next() })}\n`);
   } catch (error) {
     member.context.logger.error({ err: error, path }, "the status document cannot be written");
   }
