@@ -1,9 +1,9 @@
 /** `afterimage sync`: waits until mirrors have integrated everything that was committed before the call. */
-import { type Command, InvalidArgumentError } from "commander";
-import { parseDuration } from "../config/quantities.ts";
+import type { Command } from "commander";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { parseNames } from "./parse-names.ts";
+import { parseTimeout } from "./parse-timeout.ts";
 import type { Register } from "./register.ts";
 import { withControl } from "./with-control.ts";
 
@@ -21,12 +21,6 @@ export async function sync(args: SyncArguments, io: CommandIo): Promise<number> 
     synced.map(({ member, database, integrated }) => `${member}: ${database} at ${integrated}`),
   );
   return EXIT.done;
-}
-
-function parseTimeout(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (milliseconds === null) throw new InvalidArgumentError("It must be a duration such as 500ms, 5s or 2m.");
-  return milliseconds;
 }
 
 export const registerSync: Register = (program, execute) => {

@@ -37,4 +37,9 @@ export class HookLedger {
       .prepare("INSERT OR IGNORE INTO hook_runs (event, role, epoch, done_at_ms) VALUES (?, ?, ?, ?)")
       .run(event, role, epoch, atMs);
   }
+
+  /** It is to be told again. */
+  forget({ event, role, epoch }: HookOccasion): void {
+    this.#database.prepare("DELETE FROM hook_runs WHERE event = ? AND role = ? AND epoch = ?").run(event, role, epoch);
+  }
 }

@@ -23,7 +23,7 @@ export interface WatcherTimes {
 
 export class InboxWatcher {
   readonly #context: MemberContext;
-  readonly #database: string;
+  readonly #database: string | null;
   readonly #directory: string;
   readonly #arrived: Signal;
   readonly #times: WatcherTimes;
@@ -34,10 +34,10 @@ export class InboxWatcher {
   #reported = false;
   #retryAtMs = Number.NEGATIVE_INFINITY;
 
-  /** @param arrived set whenever a file has arrived. */
+  /** @param inbox.database null for what is of no database. @param inbox.arrived set whenever a file has arrived. */
   constructor(
     context: MemberContext,
-    inbox: { database: string; directory: string; arrived: Signal },
+    inbox: { database: string | null; directory: string; arrived: Signal },
     times: WatcherTimes = { retryMs: RETRY_MS },
   ) {
     this.#context = context;

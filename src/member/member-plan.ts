@@ -30,6 +30,16 @@ export function followersOf({ members }: Configuration, operational: string, nam
     .map((member) => member.name);
 }
 
+/** Through which members `name` gets its segments while `operational` is the operational one: itself first, a follower of that one last. */
+export function upstreamChain({ members }: Configuration, operational: string, name: string): string[] {
+  const chain: string[] = [];
+  for (let at = members.get(name); at !== undefined && at.name !== operational && !chain.includes(at.name); ) {
+    chain.push(at.name);
+    at = members.get(upstreamOf(operational, at) ?? "");
+  }
+  return chain;
+}
+
 type ShipperPlan = Pick<MemberPlan, "configuration" | "epoch">;
 
 /** What the connection to a member's mailbox depends on: with another one of it a new connection is needed. */
