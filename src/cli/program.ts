@@ -6,6 +6,7 @@ import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { registerConfigCheck } from "./config-check.ts";
 import { registerDemo } from "./demo.ts";
+import { registerDemote } from "./demote.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerEvents } from "./events.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
@@ -64,6 +65,7 @@ const COMMANDS: readonly Register[] = [
   registerSeed,
   registerSalvage,
   registerPromote,
+  registerDemote,
   registerFence,
   registerUnfence,
   registerDemo,

@@ -7,6 +7,7 @@ import { errnoOf, messageOf } from "../errno.ts";
 import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema } from "./control-protocol.ts";
+import type { DemoteOptions } from "./demotion.ts";
 import type {
   IntegrateOptions,
   MemberControl,
@@ -83,6 +84,10 @@ class ControlClient implements MemberControl {
 
   promote(options: PromoteOptions, onStep?: StepListener) {
     return this.#callSteps("promote", options, controlSchemas.results.promote, onStep);
+  }
+
+  demote(options: DemoteOptions, onStep?: StepListener) {
+    return this.#callSteps("demote", options, controlSchemas.results.demote, onStep);
   }
 
   unfence(databases?: readonly string[]) {

@@ -69,6 +69,7 @@ function createApp(control: MemberControl): FastifyInstance {
   postSteps(app, "promote", requests.promote, ({ force }, onStep) =>
     control.promote(force === undefined ? {} : { force }, onStep),
   );
+  postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>

@@ -3,6 +3,7 @@ import { configuredPath } from "../config/database-pattern.ts";
 import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import type { DeepVerification } from "./deep-verification.ts";
+import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -67,6 +68,8 @@ export abstract class MemberCommands implements MemberControl {
   abstract readonly reloader: (() => Promise<ReloadResult>) | null;
 
   abstract promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
+
+  abstract demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
 
   /** This member's own status document. */
   abstract ownStatus(): MemberStatus;
@@ -278,7 +281,8 @@ export abstract class MemberCommands implements MemberControl {
   }
 
   #chosenDuties(databases?: readonly string[]): (OperationalDuty | MirrorDuty)[] {
-    return this.role === "operational" ? chosen(this.operational, databases) : chosen(this.mirrors, databases);
+    const duties = this.mirrors.size > 0 ? this.mirrors : this.operational;
+    return chosen<OperationalDuty | MirrorDuty>(duties, databases);
   }
 
   #chosenMirrors(databases?: readonly string[]): MirrorDuty[] {

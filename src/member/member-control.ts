@@ -3,6 +3,7 @@
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
 import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
+import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import type { RoleView } from "./known-roles.ts";
 import type { StepListener } from "./runbook-steps.ts";
 
@@ -218,6 +219,8 @@ export interface MemberControl {
   fence(databases?: readonly string[]): Promise<FenceResult[]>;
   /** Makes a mirror the operational member, in an epoch of its own. */
   promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
+  /** The operational member gives its role up; nobody has it until a member is promoted. */
+  demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

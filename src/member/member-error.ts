@@ -23,6 +23,8 @@ export type MemberErrorCode =
   /** A reporting member. */
   | "PROMOTION_TYPE"
   | "PROMOTION_UNSERVED"
+  /** The role is given up, and not everything is fenced and cut yet. */
+  | "DEMOTION_UNFINISHED"
   /** The hook beforePromote does not consent. */
   | "PROMOTION_VETOED"
   /** A transaction, or time, that is integrated already. */

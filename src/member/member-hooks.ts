@@ -20,7 +20,7 @@ type Details = Readonly<Record<string, unknown>>;
 type Change = Partial<Pick<HookDocument, "role" | "epoch">>;
 
 /** The others are passed through on the way to one of these. */
-const SETTLED_ROLES = ["mirror", "operational", "deposed"] as const satisfies readonly Role[];
+const SETTLED_ROLES = ["mirror", "operational", "deposed", "demoted"] as const satisfies readonly Role[];
 
 export class MemberHooks {
   readonly #context: MemberContext;
@@ -65,6 +65,7 @@ export class MemberHooks {
   settled(): void {
     const { role } = this.#roles.state;
     if (role === "deposed") this.#enqueue("afterFence", null, () => this.#once("afterFence", {}, this.#deposition()));
+    if (role === "demoted") this.#enqueue("afterFence", null, () => this.#once("afterFence", {}, this.#demotion()));
     if (role === "operational" && this.#hasTakenOver())
       this.#enqueue("afterPromote", null, () => this.#once("afterPromote", {}, this.#takeOver()));
     if (this.#roleChange() !== null) this.#enqueue("roleChanged", null, () => this.#tellRole());
@@ -85,6 +86,11 @@ export class MemberHooks {
     throw new MemberError("PROMOTION_VETOED", message, {
       hint: "Remove what it objects to. `afterimage promote` asks again; --force with the operational member's name does without.",
     });
+  }
+
+  /** Runs the hook beforeFence before this member gives its role up, and waits for it. @throws HookError: then it keeps the role. */
+  async askToDemote(): Promise<void> {
+    await this.#once("beforeFence", {}, this.#demotion());
   }
 
   /** @param epoch the one that was not begun. */
@@ -189,6 +195,11 @@ export class MemberHooks {
     const { epoch, history } = this.#roles;
     const old = history.epochs.at(-2)?.epoch ?? null;
     return { role: { old: "mirror", new: "operational" }, epoch: { old, new: epoch } };
+  }
+
+  #demotion(): Required<Change> {
+    const { epoch } = this.#roles;
+    return { role: { old: "operational", new: "demoted" }, epoch: { old: epoch, new: epoch } };
   }
 
   #deposition(): Required<Change> {

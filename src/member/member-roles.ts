@@ -67,7 +67,17 @@ export class MemberRoles {
 
   get duty(): DatabaseDuty {
     const isStopped = this.#state.role === "deposed" || this.#isolated !== null || this.#cloned !== null;
-    return isStopped ? "none" : this.role;
+    return isStopped ? "none" : this.#service;
+  }
+
+  /** What a demoted member has, the others may still need: it goes on cutting and shipping. */
+  get #service(): MemberRole {
+    return this.isDemoted ? "operational" : this.role;
+  }
+
+  /** Whether this member gave its role up, and nobody has taken it yet as far as it knows. */
+  get isDemoted(): boolean {
+    return this.#state.role === "demoted";
   }
 
   /** The member that reigns in the newest epoch. */
@@ -77,7 +87,9 @@ export class MemberRoles {
 
   /** What is wrong with roles and epochs. */
   get errors(): ErrorView[] {
-    return [this.#deposed(), this.#cloned, this.#isolated, this.#split].filter((error) => error !== null);
+    return [this.#deposed(), this.#demoted(), this.#cloned, this.#isolated, this.#split].filter(
+      (error) => error !== null,
+    );
   }
 
   /** Takes in what another member knows of the epochs. */
@@ -158,7 +170,8 @@ export class MemberRoles {
     const { store, event, changed, member: self } = this.#options;
     const before = this.#state;
     const { current } = merged;
-    const result = current === null ? null : transition(before, learnedOf(current, before, self));
+    const result =
+      current === null ? null : transition(before, learnedOf(current, before, self, isContinued(before, merged)));
     const next = result !== null && "next" in result ? result.next : before;
     store.transaction(() => {
       store.addEpochs(merged.epochs);
@@ -198,6 +211,17 @@ export class MemberRoles {
     if (isNew) changed();
   }
 
+  #demoted(): ErrorView | null {
+    if (this.#state.role !== "demoted") return null;
+    const { epoch } = this.#state;
+    return {
+      code: "DEMOTED",
+      message: `this member gave its role up in epoch ${epoch}: its databases are fenced, and nobody is operational`,
+      hint: "Run `afterimage promote` on the member that is to take over; here, to undo it.",
+      since: new Date(this.#deposedAtMs).toISOString(),
+    };
+  }
+
   #initial(): Epoch {
     const { member, nowMs } = this.#options;
     const startedAt = new Date(nowMs()).toISOString();
@@ -233,9 +257,18 @@ export class MemberRoles {
 }
 
 /** An epoch of this very member that its state does not know: it was begun before the state was set back. */
-function learnedOf({ epoch, member }: Epoch, state: RoleState, self: string): RoleEvent {
+function learnedOf({ epoch, member }: Epoch, state: RoleState, self: string, continues: boolean): RoleEvent {
   const isForgotten = member === self && epoch > knownEpoch(state);
-  return isForgotten ? { type: "setBack", epoch } : { type: "learned", epoch, member };
+  return isForgotten ? { type: "setBack", epoch } : { type: "learned", epoch, member, continues };
+}
+
+/** Whether everything that a demoted member has is part of what leads to the newest epoch. */
+function isContinued(state: RoleState, history: EpochHistory): boolean {
+  if (state.role !== "demoted" || state.ends === null) return false;
+  return Object.entries(state.ends).every(([database, end]) => {
+    const { kind } = history.standing(database, end);
+    return kind === "within" || kind === "current";
+  });
 }
 
 /** Positions at which a later epoch begins are of that epoch from now on: what comes next is. */

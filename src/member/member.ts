@@ -16,6 +16,7 @@ import { knownEpoch } from "../roles/role-state.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { DeepVerification } from "./deep-verification.ts";
+import { type DemoteOptions, type DemoteResult, demote } from "./demotion.ts";
 import { dutyFacts } from "./duty-facts.ts";
 import { IdentityWatch } from "./identity-watch.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
@@ -344,6 +345,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
 
   override async promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult> {
     return await this.context.steps.during(onStep, () => promote(this, options));
+  }
+
+  override async demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult> {
+    return await this.context.steps.during(onStep, () => demote(this, options));
   }
 
   /** Serves until `stop` is aborted. */

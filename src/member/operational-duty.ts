@@ -63,6 +63,11 @@ export class OperationalDuty {
     return this.#fenced;
   }
 
+  /** The database was fenced, and not by {@link setFence}. */
+  noteFence(): void {
+    this.#fenced = true;
+  }
+
   /** Bytes of the WAL that were in use at the last turn; null while the database is not open. */
   get walBytes(): number | null {
     return this.#walBytes;

@@ -1,6 +1,8 @@
 /** What a change of the role demands of the databases: the fence of a member that was operational, and its removal on one that is now. */
 import { existsSync } from "node:fs";
 import type { DatabaseRow } from "../journal/state-store.ts";
+import type { Position } from "../ltx/position.ts";
+import { isFencedIn } from "../roles/role-state.ts";
 import { fence, isFenced, unfence } from "../sqlite/fence.ts";
 import { MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
@@ -17,13 +19,40 @@ import type { OperationalDuty } from "./operational-duty.ts";
  * @returns whether all of them are fenced, or must not be.
  */
 export async function fenceIfDeposed(member: Member): Promise<boolean> {
-  if (member.roles.duty !== "none") return true;
-  return await attemptAll(member, "FENCE_FAILED", async (name, path) => {
+  const { state, duty: role } = member.roles;
+  const givesUp = role === "operational" && isFencedIn(state) === true;
+  if (role !== "none" && !givesUp) return true;
+  const isDone = await attemptAll(member, "FENCE_FAILED", async (name, path) => {
     await fence(path);
     const duty = member.operational.get(name);
+    duty?.noteFence();
     // What keeps the rest from being cut is in the duty's own report.
     if (duty !== undefined && duty.walBytes !== null) await duty.rotate().catch(() => undefined);
   });
+  if (isDone && state.role === "demoted" && state.ends === null)
+    member.context.steps.done("demote:fenced", "every database is read-only for applications");
+  return isDone;
+}
+
+/**
+ * Cuts the rest of what was committed before a demoted member was fenced; from then on it is known where its journals end.
+ * @returns whether it is done, or there is nothing to do.
+ */
+export async function cutIfDemoted({ roles, context, operational }: Member): Promise<boolean> {
+  if (roles.state.role !== "demoted" || roles.state.ends !== null || roles.duty === "none") return true;
+  const ends: Record<string, Position> = {};
+  for (const [name, duty] of operational) {
+    try {
+      if (!(await isCutWhole(context.databases.get(name) ?? "", duty))) return false;
+    } catch {
+      return false;
+    }
+    const { received = null } = context.store.database(name) ?? {};
+    if (received !== null) ends[name] = received;
+  }
+  roles.apply({ type: "demotionCut", ends });
+  context.steps.done("demote:cut", "everything that was committed is in the journal");
+  return true;
 }
 
 /**
@@ -47,6 +76,8 @@ async function makeWritable(member: Member, name: string, path: string): Promise
   const row = store.database(name);
   if (row === null || !isCopy(row)) {
     await unfence(path);
+    // A connection that was open before still takes the database for read-only: ours as well.
+    await member.operational.get(name)?.close();
     return;
   }
   if (!(await isFenced(path))) {

@@ -3,7 +3,46 @@
  * a crash, and the points at which a fault test kills it. A step is taken when what it says is durable.
  */
 
-export const RUNBOOK_STEPS = ["promote:consented", "promote:claimed", "promote:served", "promote:told"] as const;
+/** Of the member that hands over and, from `found` to `served`, of the one that takes over. */
+const SWITCHOVER_STEPS = [
+  "switchover:checked",
+  "switchover:level",
+  "switchover:begun",
+  "switchover:fenced",
+  "switchover:shipped",
+  "switchover:recorded",
+  "switchover:offered",
+  "switchover:found",
+  "switchover:taken",
+  "switchover:claimed",
+  "switchover:served",
+  "switchover:learned",
+  "switchover:following",
+  "switchover:withdrawing",
+  "switchover:withdrawn",
+  "switchover:undone",
+] as const;
+
+export const RUNBOOK_STEPS = [
+  ...SWITCHOVER_STEPS,
+  "promote:collecting",
+  "promote:collected",
+  "promote:consented",
+  "promote:claimed",
+  "promote:served",
+  "promote:told",
+  "demote:consented",
+  "demote:begun",
+  "demote:fenced",
+  "demote:cut",
+  "demote:shipped",
+  "rejoin:cut",
+  "rejoin:kept",
+  "rejoin:proved",
+  "rejoin:begun",
+  "rejoin:copied",
+  "rejoin:reported",
+] as const;
 
 export type RunbookStep = (typeof RUNBOOK_STEPS)[number];
 

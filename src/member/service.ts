@@ -14,7 +14,7 @@ import type { Member } from "./member.ts";
 import type { ReloadResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import type { MemberPlan } from "./member-plan.ts";
-import { fenceIfDeposed, serveIfClaimed } from "./role-change.ts";
+import { cutIfDemoted, fenceIfDeposed, serveIfClaimed } from "./role-change.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
 import { assertAlone, confirmReign } from "./start-check.ts";
@@ -102,7 +102,8 @@ class Service {
       await member.take(plan);
       isServed = await serveIfClaimed(member);
     });
-    this.#isRoleDone = isFenced && isServed;
+    const isCut = !isFenced || (await cutIfDemoted(member));
+    this.#isRoleDone = isFenced && isServed && isCut;
     if (this.#isRoleDone) member.hooks.settled();
   }
 

@@ -174,7 +174,8 @@ function lag(end: PositionView | null, integrated: PositionView | null) {
 }
 
 function memberState(parts: StatusParts, databases: readonly DatabaseStatus[]): MemberState {
-  if (parts.duty === "none") return "fenced";
+  // A demoted member does the operational member's work, and is not operational.
+  if (parts.duty === "none" || parts.duty !== parts.role) return "fenced";
   if (parts.role === "operational") {
     return databases.length > 0 && databases.every((database) => database.fenced) ? "fenced" : "operational";
   }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
+import type { DemoteOptions } from "../../src/member/demotion.ts";
 import type {
   IntegrateOptions,
   MemberControl,
@@ -109,6 +110,13 @@ class EchoMember implements MemberControl {
     return { member: "porto", epoch: 2, from: "lisbon", databases: [received], untold: ["faro"], roles };
   }
 
+  async demote({ dryRun = false }: DemoteOptions, onStep?: StepListener) {
+    onStep?.({ step: "demote:begun", message: "the role is given up" });
+    const followers = [{ member: "porto", reachable: true, lacks: { shop: 0, books: null } }];
+    const databases = [{ database: "shop", end: POSITION }];
+    return { member: "lisbon", epoch: 1, dryRun, steps: ["fence"], databases, followers, roles: [] };
+  }
+
   async seed({ database, file }: SeedOptions) {
     return { database, path: file };
   }
@@ -177,6 +185,11 @@ test("steps arrive before the result, or before the error", async () => {
     hint: "stop it",
   });
   expect(steps.slice(2)).toEqual(["the epoch has begun"]);
+  expect(await control.demote({ dryRun: true }, ({ step }) => steps.push(step))).toMatchObject({
+    dryRun: true,
+    followers: [{ lacks: { shop: 0, books: null } }],
+  });
+  expect(steps.at(-1)).toBe("demote:begun");
 });
 
 test("an answer in steps that breaks off is reported", async () => {

@@ -5,7 +5,7 @@ import type { Peer } from "../peer.ts";
 
 /** What one member knows reaches the others through those that ship to each other; this is for when those are lost. */
 const INTERVAL_MS = 30_000;
-/** While the upstream says nothing, and while this member must not serve. */
+/** While the upstream says nothing, and while this member must not serve, or has given its role up. */
 const WAITING_INTERVAL_MS = 3_000;
 
 /** Runs until `stop` is aborted; what cannot be read now is simply read again later. */
@@ -19,6 +19,6 @@ export async function runWatchJob(member: Member, peer: Peer, stop: AbortSignal)
 }
 
 function intervalMs({ roles, upstream }: Member): number {
-  const isWaiting = roles.duty === "none" || upstream?.alive === false;
+  const isWaiting = roles.duty === "none" || roles.isDemoted || upstream?.alive === false;
   return isWaiting ? WAITING_INTERVAL_MS : INTERVAL_MS;
 }
