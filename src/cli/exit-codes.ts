@@ -2,6 +2,7 @@
 import type { BackupErrorCode } from "../backup/backup-error.ts";
 import type { RestoreErrorCode } from "../backup/restore-error.ts";
 import type { ConfigErrorCode } from "../config/config-error.ts";
+import type { DivergenceErrorCode } from "../divergence/divergence-error.ts";
 import { AfterimageError } from "../errors.ts";
 import type { HookErrorCode } from "../hooks/hook-error.ts";
 import type { JournalErrorCode } from "../journal/journal-error.ts";
@@ -35,6 +36,7 @@ type KnownCode =
   | ConfigErrorCode
   | ControlErrorCode
   | DatabaseErrorCode
+  | DivergenceErrorCode
   | HookErrorCode
   | JournalErrorCode
   | MemberErrorCode
@@ -87,6 +89,8 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   HOST_KEY_UNKNOWN: EXIT.refused,
   HOST_KEY_CHANGED: EXIT.refused,
   LEASE_FOREIGN: EXIT.refused,
+  KEPT_FOREIGN: EXIT.refused,
+  KEPT_UNREADABLE: EXIT.usage,
   SALVAGE_FOREIGN: EXIT.refused,
   SALVAGE_OUTSIDE: EXIT.refused,
   SALVAGE_MEMBER_ALIVE: EXIT.refused,
@@ -105,6 +109,9 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   INTEGRATION_WHILE_BACKUP: EXIT.busy,
 
   DIVERGED: EXIT.outOfSync,
+  REJOIN_UNKEPT: EXIT.failed,
+  REJOIN_UNFENCED: EXIT.failed,
+  REJOIN_UNREACHABLE: EXIT.unreachable,
   MIRROR_INCONSISTENT: EXIT.outOfSync,
   INTEGRATION_CHECKSUM: EXIT.outOfSync,
   NO_SNAPSHOT: EXIT.outOfSync,

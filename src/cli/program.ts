@@ -21,6 +21,7 @@ import { registerPromote } from "./promote.ts";
 import { registerPurge } from "./purge.ts";
 import { registerRebuild } from "./rebuild.ts";
 import type { Execute, Register } from "./register.ts";
+import { registerRejoin } from "./rejoin.ts";
 import { registerReload } from "./reload.ts";
 import { registerRestore } from "./restore.ts";
 import { registerResume } from "./resume.ts";
@@ -65,6 +66,7 @@ const COMMANDS: readonly Register[] = [
   registerSeed,
   registerSalvage,
   registerPromote,
+  registerRejoin,
   registerDemote,
   registerFence,
   registerUnfence,

@@ -19,7 +19,7 @@ interface RestoreFlags {
   readonly to: string;
   readonly txid?: RestoreTarget;
   readonly time?: RestoreTarget;
-  /** `journal`, or a backup's path. */
+  /** `journal`, or the path of a backup or of a directory below `diverged`. */
   readonly from?: string;
   readonly dryRun?: boolean;
   readonly quick?: boolean;
@@ -160,7 +160,10 @@ export const registerRestore: Register = (program, execute) => {
     .requiredOption("--to <file>", "the new file")
     .option("--txid <txid>", "the last state up to this transaction; EPOCH:TXID for one epoch", parseTxidTarget)
     .option("--time <time>", "the last state that was cut up to this time (the newest without both)", parseTimeTarget)
-    .option("--from <base>", "begin with this backup, or with `journal`: a snapshot; the cheapest without")
+    .option(
+      "--from <base>",
+      "begin with this backup, or with `journal`: a snapshot (the cheapest without); or what is kept in this directory below `diverged`",
+    )
     .option("--dry-run", "only say what would be read")
     .option("--quick", "let SQLite run quick_check instead of integrity_check")
     .action((database: string, flags: RestoreFlags, command: Command) =>

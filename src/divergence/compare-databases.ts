@@ -20,6 +20,8 @@ const ROWS_LISTED = 100;
 export interface CompareOptions {
   /** How many rows each of a table's three lists has at most; 100 when not given. All are counted. */
   readonly rowsListed?: number;
+  /** Called once both copies are read as they were at that moment, whatever is written to them from then on. */
+  readonly onBegun?: () => void;
 }
 
 /**
@@ -45,6 +47,8 @@ export function compareDatabases(
       database.prepare("ATTACH ? AS winning").run(winning);
       database.exec("BEGIN; SELECT 1 FROM winning.sqlite_schema");
     });
+    step(lost, () => database.exec("SELECT 1 FROM main.sqlite_schema"));
+    options.onBegun?.();
     return step(lost, () => new Comparison(database, lost, winning, options.rowsListed ?? ROWS_LISTED).run());
   } finally {
     database.close();

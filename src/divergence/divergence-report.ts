@@ -10,6 +10,8 @@ export interface DivergenceReport {
   readonly lost: string;
   /** The copy that everybody goes on with. */
   readonly winning: string;
+  /** Of which states these copies are, and where their histories part; absent when nobody has said so. */
+  readonly positions?: ComparedPositions;
   /** Whether everything could be compared, and is equal. */
   readonly equal: boolean;
   /** Tables, indexes, views and triggers that only one has, or that are defined in other words; by type and name. */
@@ -20,6 +22,14 @@ export interface DivergenceReport {
   readonly equalTables: readonly string[];
   /** What says nothing about its rows here, by name. */
   readonly notCompared: readonly NotCompared[];
+}
+
+/** `epoch:txid:checksum`. */
+export interface ComparedPositions {
+  readonly lost: string;
+  readonly winning: string;
+  /** The last state that both have in common; null when there is none. */
+  readonly fork: string | null;
 }
 
 export interface SchemaDifference {

@@ -16,11 +16,13 @@ const PLAIN_NAME = /^[\p{L}_][\p{L}\p{N}_]*$/u;
 
 /** Ends with a line feed. */
 export function reportText(report: DivergenceReport): string {
-  const { lost, winning, schema, tables, equalTables, notCompared } = report;
+  const { lost, winning, positions, schema, tables, equalTables, notCompared } = report;
+  const at = (position: string | undefined) => (position === undefined ? "" : ` at ${position}`);
   const lines = [
     "Two copies of a database, compared row by row",
-    `  lost:    ${shown(lost)}`,
-    `  winning: ${shown(winning)}`,
+    `  lost:    ${shown(lost)}${at(positions?.lost)}`,
+    `  winning: ${shown(winning)}${at(positions?.winning)}`,
+    ...(positions === undefined ? [] : [`  both go back to ${positions.fork ?? "no common state"}`]),
     "",
   ];
   if (report.equal) lines.push("They are equal.", "");

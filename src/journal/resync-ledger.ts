@@ -5,8 +5,11 @@ import { corrupt } from "./state-decode.ts";
 
 /** `resync`: by the pages that differ; `snapshot`: by all pages. */
 export const RESYNC_METHODS = ["resync", "snapshot"] as const;
-/** `operator`: asked for; `seed`: a copy was put in place; `given up`: the upstream no longer has what the copy needs. */
-export const RESYNC_REASONS = ["operator", "seed", "given up"] as const;
+/**
+ * `operator`: asked for; `seed`: a copy was put in place; `given up`: the upstream no longer has what the copy needs; `rejoin`:
+ * it holds what is in no later epoch, which is kept elsewhere.
+ */
+export const RESYNC_REASONS = ["operator", "seed", "given up", "rejoin"] as const;
 
 export type ResyncMethod = (typeof RESYNC_METHODS)[number];
 export type ResyncReason = (typeof RESYNC_REASONS)[number];

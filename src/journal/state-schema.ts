@@ -167,6 +167,12 @@ const ADDITIONS = `
     reason TEXT NOT NULL,
     at_ms INTEGER NOT NULL
   ) STRICT;
+
+  CREATE TABLE IF NOT EXISTS rejoins (
+    database TEXT PRIMARY KEY,
+    directory TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
 `;
 
 /**

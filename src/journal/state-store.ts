@@ -24,6 +24,7 @@ import { type EventFilter, EventLog, type NewEvent, type StoredEvent } from "./e
 import { HookLedger } from "./hook-ledger.ts";
 import { IntegrationLedger } from "./integration-ledger.ts";
 import { LeaseLedger } from "./lease-ledger.ts";
+import { RejoinLedger } from "./rejoin-ledger.ts";
 import { ResyncLedger } from "./resync-ledger.ts";
 import { RoleLedger } from "./role-ledger.ts";
 import { RunLedger } from "./run-ledger.ts";
@@ -55,6 +56,7 @@ export class StateStore implements Disposable {
   readonly integration: IntegrationLedger;
   readonly resyncs: ResyncLedger;
   readonly runs: RunLedger;
+  readonly rejoins: RejoinLedger;
   readonly #database: Database;
   readonly #roles: RoleLedger;
   readonly #rows: DatabaseRows;
@@ -73,6 +75,7 @@ export class StateStore implements Disposable {
     this.integration = new IntegrationLedger(database);
     this.resyncs = new ResyncLedger(database);
     this.runs = new RunLedger(database);
+    this.rejoins = new RejoinLedger(database);
     this.#roles = new RoleLedger(database);
     this.#rows = new DatabaseRows(database);
     this.#chunks = new ChecksumChunks(database);
@@ -170,6 +173,7 @@ export class StateStore implements Disposable {
       this.#chunks.of(name).deleteChunksFrom(0);
       this.#verifications.delete(name);
       this.resyncs.delete(name);
+      this.rejoins.delete(name);
     });
   }
 

@@ -14,6 +14,7 @@ import type {
   PromoteOptions,
   PurgeOptions,
   RebuildOptions,
+  RejoinOptions,
   ResumeOptions,
   SeedOptions,
   SegmentFilter,
@@ -88,6 +89,10 @@ class ControlClient implements MemberControl {
 
   demote(options: DemoteOptions, onStep?: StepListener) {
     return this.#callSteps("demote", options, controlSchemas.results.demote, onStep);
+  }
+
+  rejoin(options: RejoinOptions, onStep?: StepListener) {
+    return this.#callSteps("rejoin", options, controlSchemas.results.rejoin, onStep);
   }
 
   unfence(databases?: readonly string[]) {

@@ -10,7 +10,7 @@ import {
   memberStatusSchema,
   verifiedMemberSchema,
 } from "../status/member-status.ts";
-import { type MemberControl, REBUILD_METHODS } from "./member-control.ts";
+import { type MemberControl, REBUILD_METHODS, REJOIN_STATES } from "./member-control.ts";
 import { RUNBOOK_STEPS, type StepReport } from "./runbook-steps.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
@@ -47,6 +47,7 @@ const requests = {
   fence: databases,
   promote: z.strictObject({ force: z.string().optional() }),
   demote: z.strictObject({ dryRun: z.boolean().optional() }),
+  rejoin: z.strictObject({ dryRun: z.boolean().optional(), wait: z.boolean().optional() }),
   unfence: databases,
   verify: databases.extend({ deep: z.boolean().optional() }),
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
@@ -103,6 +104,22 @@ const results = {
         member: z.string(),
         reachable: z.boolean(),
         lacks: z.record(z.string(), z.int().nullable()),
+      }),
+    ),
+    roles,
+  }),
+  rejoin: z.object({
+    member: z.string(),
+    epoch: z.int(),
+    operational: z.string(),
+    databases: z.array(
+      z.object({
+        database: z.string(),
+        transactions: z.int().nullable(),
+        lost: z.string().nullable(),
+        fork: z.string().nullable(),
+        directory: z.string().nullable(),
+        state: z.enum(REJOIN_STATES),
       }),
     ),
     roles,

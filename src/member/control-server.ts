@@ -70,6 +70,9 @@ function createApp(control: MemberControl): FastifyInstance {
     control.promote(force === undefined ? {} : { force }, onStep),
   );
   postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
+  postSteps(app, "rejoin", requests.rejoin, ({ dryRun = false, wait = true }, onStep) =>
+    control.rejoin({ dryRun, wait }, onStep),
+  );
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>

@@ -1,8 +1,9 @@
 /** What `status` shows of a follower, and of the members behind it as far as it knows them. */
 import { formatTxid } from "../ltx/position.ts";
-import type { FollowerStatus, Receipt } from "../status/member-status.ts";
+import { type FollowerStatus, type PositionView, parsePositionView, type Receipt } from "../status/member-status.ts";
 import type { VerificationAnswers } from "./deep-verification.ts";
 import { followerLag } from "./follower-lag.ts";
+import { lineTxid } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { Peer } from "./peer.ts";
 import type { ShipmentProgress } from "./shipment-progress.ts";
@@ -34,6 +35,12 @@ export function followerViews(context: MemberContext, peer: Peer, shipping: Ship
   ];
 }
 
+/** What a follower holds of an epoch after its end is no receipt for what is in the later one. */
+function integratedTxid(context: MemberContext, database: string, view: PositionView | null): string | null {
+  const position = parsePositionView(view);
+  return position === null ? null : formatTxid(lineTxid(context, database, position));
+}
+
 function followerView(
   context: MemberContext,
   peer: Peer,
@@ -41,7 +48,7 @@ function followerView(
 ): FollowerStatus {
   const receipts = databases.map((database): [string, Receipt] => {
     const known = peer.status?.databases[database];
-    const integrated = known?.integrated?.txid ?? null;
+    const integrated = integratedTxid(context, database, known?.integrated ?? null);
     const { shipped, cutOffAt } = progressOf(database);
     const receipt = { shipped: formatTxid(shipped), received: known?.received?.txid ?? null, integrated };
     const cutOff = cutOffAt === null ? {} : { cutOff: formatTxid(cutOffAt) };

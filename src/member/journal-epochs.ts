@@ -3,7 +3,7 @@
  * from then on, so that what follows it is always of the epoch that it names.
  */
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
-import { formatPosition, type Position, type Txid } from "../ltx/position.ts";
+import { formatPosition, NO_TXID, type Position, type Txid } from "../ltx/position.ts";
 import { arrivedSnapshots } from "./inbox-entries.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -43,6 +43,37 @@ export function isBeyond({ history }: Known, database: string, position: Positio
   return kind === "beyond" || kind === "foreign";
 }
 
+/**
+ * The last transaction that readers of the copy have seen, of those that the newest epoch goes back to: a copy may go back
+ * behind one that it does not.
+ */
+export function seenTxid(context: Pick<MemberContext, "history" | "epoch" | "store">, database: string): Txid {
+  const integrated = context.store.database(database)?.integrated ?? null;
+  if (integrated === null) return NO_TXID;
+  return lineTxid(context, database, integrated);
+}
+
+/** Up to which transaction a position is of the history that leads to the newest epoch. */
+export function lineTxid(context: Known, database: string, position: Position): Txid {
+  return isBeyond(context, database, position) ? context.history.clamp(database, position) : position.txid;
+}
+
+/**
+ * The last state of what led to `position` that the newest epoch goes back to; the position itself when that is such a state,
+ * null when there is none.
+ */
+export function forkOf({ history }: Known, database: string, position: Position): Position | null {
+  let at = position;
+  for (;;) {
+    const standing = history.standing(database, at);
+    if (standing.kind === "beyond") return standing.end;
+    if (standing.kind !== "foreign") return at;
+    const start = history.epochs.find(({ epoch }) => epoch === at.epoch)?.starts[database];
+    if (start === undefined) return null;
+    at = start;
+  }
+}
+
 /** @throws MemberError DIVERGED when this member's copy, or journal, holds what is in no later epoch. */
 export function assertNotDiverged(context: Pick<MemberContext, "history" | "epoch" | "store">, database: string): void {
   const received = context.store.database(database)?.received ?? null;
@@ -51,7 +82,9 @@ export function assertNotDiverged(context: Pick<MemberContext, "history" | "epoc
   throw new MemberError(
     "DIVERGED",
     `this member has ${database} at ${formatPosition(received)}, which is not in epoch ${current?.epoch} of ${current?.member}`,
-    { hint: "Keep the copy: what only it has is in it. docs/STATES.md says how this member follows again." },
+    {
+      hint: "Run `afterimage rejoin` on this member: it keeps what only this copy has, and makes the copy follow again.",
+    },
   );
 }
 

@@ -19,6 +19,8 @@ import type {
   PurgeResult,
   RebuildOptions,
   RebuildPlan,
+  RejoinOptions,
+  RejoinResult,
   ReloadResult,
   ResumeOptions,
   RotationResult,
@@ -68,6 +70,8 @@ export abstract class MemberCommands implements MemberControl {
   abstract readonly reloader: (() => Promise<ReloadResult>) | null;
 
   abstract promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
+
+  abstract rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
 
   abstract demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
 

@@ -207,6 +207,37 @@ export interface PromoteResult {
   readonly roles: readonly RoleView[];
 }
 
+export interface RejoinOptions {
+  /** Only say what would be done. */
+  readonly dryRun?: boolean;
+  /** Until the copies equal the later epoch's and the reports are written; true when not given. Nobody waits without a daemon. */
+  readonly wait?: boolean;
+}
+
+export const REJOIN_STATES = ["follows", "diverged", "rejoining", "rejoined"] as const;
+
+export interface RejoinDatabase {
+  readonly database: string;
+  /** Transactions that are in no later epoch; null when they cannot be counted before the rest of the WAL is cut. */
+  readonly transactions: number | null;
+  /** `epoch:txid:checksum` of the last of them, and of the state that they follow; null when there are none in the journal. */
+  readonly lost: string | null;
+  readonly fork: string | null;
+  /** Where they are, or will be, kept; null when nothing is. */
+  readonly directory: string | null;
+  /** `follows`: there is nothing to keep; `diverged`: nothing has been done; `rejoining`: the daemon goes on with it. */
+  readonly state: (typeof REJOIN_STATES)[number];
+}
+
+export interface RejoinResult {
+  readonly member: string;
+  /** The newest, and who reigns in it. */
+  readonly epoch: number;
+  readonly operational: string;
+  readonly databases: readonly RejoinDatabase[];
+  readonly roles: readonly RoleView[];
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -221,6 +252,8 @@ export interface MemberControl {
   promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
   /** The operational member gives its role up; nobody has it until a member is promoted. */
   demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
+  /** Keeps what is in no later epoch, and makes a member that was deposed, or a mirror that diverged, follow again. */
+  rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

@@ -34,6 +34,12 @@ export type MemberErrorCode =
   | "PAGE_SIZE_CHANGED"
   /** What is here is in no later epoch. */
   | "DIVERGED"
+  /** What only this member has could not be kept. */
+  | "REJOIN_UNKEPT"
+  /** A database could not be fenced. */
+  | "REJOIN_UNFENCED"
+  /** The member of the later epoch cannot be asked. */
+  | "REJOIN_UNREACHABLE"
   | "FOLLOWER_UNKNOWN"
   | "SYNC_TIMEOUT"
   /** The daemon was stopped while something waited to be shipped. */

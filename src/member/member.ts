@@ -24,7 +24,7 @@ import { IntegrationControl } from "./integration-control.ts";
 import { type Live, liveContext } from "./live-context.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
-import type { PromoteOptions, PromoteResult, ReloadResult } from "./member-control.ts";
+import type { PromoteOptions, PromoteResult, RejoinOptions, RejoinResult, ReloadResult } from "./member-control.ts";
 import { MemberHooks } from "./member-hooks.ts";
 import {
   connectionFingerprint,
@@ -43,13 +43,16 @@ import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
 import { promote } from "./promotion.ts";
 import { PurgeDuty } from "./purge-duty.ts";
+import { rejoin } from "./rejoin.ts";
 import { letGo } from "./role-change.ts";
 import { type RunbookStep, RunbookSteps, type StepListener } from "./runbook-steps.ts";
+import { Serial } from "./serial.ts";
 import { serve } from "./service.ts";
 import { type FollowerServices, Shipper } from "./shipper.ts";
 import { Sightings } from "./sightings.ts";
 import { Signal } from "./signal.ts";
 import { buildStatus } from "./status-builder.ts";
+import { leftOfDropped } from "./surplus.ts";
 import { Watchdog } from "./watchdog.ts";
 import { watchedWork } from "./watched-work.ts";
 
@@ -97,6 +100,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly #found: OperationalDatabases;
   readonly #followed: MirrorDatabases;
   readonly #lock: ProcessLock;
+  readonly #rejoins = new Serial();
   #closed = false;
 
   /** Opens the state directory, making what is missing. Throws StateError LOCK_HELD when another process has it. */
@@ -290,7 +294,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { store, journal, logger } = this.context;
     const { txid: end = NO_TXID, epoch = this.context.epoch } = store.database(name)?.received ?? {};
     journal.markEnd(name);
-    const strays = [...journal.removeStray(name, epoch, end), ...journal.removeUncatalogued(name, epoch, end)];
+    const strays = [
+      ...journal.removeStray(name, epoch, end),
+      ...journal.removeUncatalogued(name, epoch, end),
+      ...leftOfDropped(this.context, name, epoch),
+    ];
     if (strays.length > 0) logger.info({ database: name, strays }, "files of an unfinished step removed");
   }
 
@@ -349,6 +357,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
 
   override async demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult> {
     return await this.context.steps.during(onStep, () => demote(this, options));
+  }
+
+  override async rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult> {
+    return await this.context.steps.during(onStep, () => this.#rejoins.run(() => rejoin(this, options)));
   }
 
   /** Serves until `stop` is aborted. */

@@ -26,6 +26,7 @@ import { MirrorResync, type ResyncStep } from "./mirror-resync.ts";
 import { Serial } from "./serial.ts";
 import { Signal } from "./signal.ts";
 import { type SnapshotSource, writeSnapshot } from "./snapshot.ts";
+import { setAside } from "./surplus.ts";
 import type { VerificationSource } from "./verification.ts";
 
 /** Points between which a mirror may die: those of its copy, and what is received before. */
@@ -151,6 +152,7 @@ export class MirrorDuty {
     await this.#serial.run(async () => {
       try {
         this.#upstreamEnd = upstreamEnd;
+        if (setAside(this.#context, this.name)) this.#errors.clear();
         const shortage = await this.#receive(upstreamEnd?.txid ?? null);
         if (await this.#isResyncing()) return;
         if (this.#errors.waiting) return;

@@ -13,7 +13,7 @@ import { dirname, join } from "node:path";
 import { makeDirectory, removeFile } from "../durable-files.ts";
 import { AfterimageError } from "../errors.ts";
 import type { ResyncMethod, ResyncOrder, ResyncReason } from "../journal/resync-ledger.ts";
-import { formatChecksum, formatTxid, NO_TXID, type Txid, toTxid } from "../ltx/position.ts";
+import { formatChecksum, formatTxid, type Txid, toTxid } from "../ltx/position.ts";
 import type { SegmentSummary } from "../ltx/verify-segment.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
 import type { ResyncView } from "../status/member-status.ts";
@@ -23,7 +23,7 @@ import { type AppliedCopy, FoundCopy, replaceDatabase, unusableCopy } from "./fo
 import { assertFree } from "./free-space.ts";
 import type { Inbox } from "./inbox.ts";
 import { parseDifferenceName } from "./inbox-directory.ts";
-import { arrivalEpoch } from "./journal-epochs.ts";
+import { arrivalEpoch, assertNotDiverged, newestSnapshot, seenTxid } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import type { MirrorCopy } from "./mirror-copy.ts";
@@ -98,8 +98,9 @@ export class MirrorResync {
     return this.#view ?? (this.order === null ? null : this.#blank("0".repeat(16)));
   }
 
-  /** Orders a resync, in place of one that goes on. */
+  /** Orders a resync, in place of one that goes on. @throws MemberError DIVERGED when what only this copy has is not kept. */
   async begin(method: ResyncMethod, reason: ResyncReason): Promise<void> {
+    assertNotDiverged(this.#context, this.#parts.name);
     await this.close();
     const { store, nowMs, event } = this.#context;
     store.resyncs.save(this.#parts.name, { method, reason, atMs: nowMs() });
@@ -193,7 +194,7 @@ export class MirrorResync {
   }
 
   #blank(id: string): ResyncView {
-    const atLeast = formatTxid(this.#context.store.database(this.#parts.name)?.integrated?.txid ?? NO_TXID);
+    const atLeast = formatTxid(seenTxid(this.#context, this.#parts.name));
     const copy = { file: null, sha256: null, pageSize: null, pages: 0, checksum: null, from: null };
     const epoch = arrivalEpoch(this.#context, this.#parts.name);
     return { id, epoch, state: "preparing", ...copy, atLeast, done: 0, total: null, error: this.#error };
@@ -269,7 +270,7 @@ export class MirrorResync {
     try {
       const summary = await checkDifference(this.#context, name, answer, {
         checksum: found?.checksum ?? null,
-        atLeast: row?.integrated?.txid ?? NO_TXID,
+        atLeast: seenTxid(this.#context, name),
         pageSize: row?.pageSize ?? null,
       });
       this.#verifiedAnswer = { name: answer.name, summary };
@@ -314,7 +315,7 @@ export class MirrorResync {
     const message = `the copy equals the upstream's at ${formatTxid(maxTxid)}: ${pages} pages were fetched`;
     this.#context.event("info", "RESYNCED", name, message, { pages, bytes, txid: formatTxid(maxTxid) });
     this.#context.journalGrew(name);
-    return isWhole ? "done" : "gap";
+    return isWhole && newestSnapshot(this.#context, name) !== null ? "done" : "gap";
   }
 
   #show(view: ResyncView | null): void {
@@ -328,4 +329,5 @@ const REASONS: Readonly<Record<ResyncReason, string>> = {
   operator: "an operator has ordered it",
   seed: "a copy was put in place",
   "given up": "the upstream no longer has the segments that this copy needs",
+  rejoin: "it holds transactions that are in no later epoch, and that are kept",
 };

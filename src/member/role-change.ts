@@ -1,6 +1,6 @@
 /** What a change of the role demands of the databases: the fence of a member that was operational, and its removal on one that is now. */
 import { existsSync } from "node:fs";
-import type { DatabaseRow } from "../journal/state-store.ts";
+import type { DatabaseChange, DatabaseRow } from "../journal/state-store.ts";
 import type { Position } from "../ltx/position.ts";
 import { isFencedIn } from "../roles/role-state.ts";
 import { fence, isFenced, unfence } from "../sqlite/fence.ts";
@@ -9,6 +9,7 @@ import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import { signatureOf } from "../sqlite/wal-mark.ts";
 import { errorView } from "./error-view.ts";
 import type { Member } from "./member.ts";
+import type { MemberContext } from "./member-context.ts";
 import type { DatabaseDuty } from "./member-roles.ts";
 import { parseRecord } from "./mirror-record.ts";
 import type { OperationalDuty } from "./operational-duty.ts";
@@ -113,13 +114,18 @@ export async function letGo(
   }
   const isWhole = await isCutWhole(path, duty);
   await duty.retire();
-  const checksum = context.store.database(name)?.integrated?.checksum;
-  const isClosed = isWhole && checksum !== undefined && !existsSync(`${path}-wal`);
-  context.store.saveDatabase(name, {
-    walPosition: null,
-    mirrorMark: null,
-    closedSignature: isClosed ? signatureOf(path, checksum) : null,
-  });
+  const change = recognisedWithoutWal(context, name, path);
+  context.store.saveDatabase(name, isWhole ? change : { ...change, closedSignature: null });
+}
+
+/**
+ * What a mirror recognises its copy by that was captured until now, and of which everything is in the journal: if it has no WAL
+ * any more.
+ */
+export function recognisedWithoutWal({ store }: MemberContext, name: string, path: string): DatabaseChange {
+  const checksum = store.database(name)?.integrated?.checksum;
+  const isClosed = checksum !== undefined && existsSync(path) && !existsSync(`${path}-wal`);
+  return { walPosition: null, mirrorMark: null, closedSignature: isClosed ? signatureOf(path, checksum) : null };
 }
 
 /** Whether nobody can write to it any more, and everything that was written is in the journal. */

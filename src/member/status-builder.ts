@@ -1,7 +1,6 @@
 /** Puts together what this member says of itself in `status.json`. */
 import { HOOK_EVENTS, type HookConfiguration } from "../config/configuration.ts";
 import { programFault } from "../hooks/program-fault.ts";
-import type { DatabaseRow } from "../journal/state-store.ts";
 import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import { encodeEpoch } from "../roles/role-documents.ts";
@@ -16,11 +15,13 @@ import {
   type MemberState,
   type MemberStatus,
   type PositionView,
+  parsePositionView,
   type ResyncView,
   type RunView,
   STATUS_VERSION,
 } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
+import { lineTxid } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { DatabaseDuty } from "./member-roles.ts";
 import type { Peer } from "./peer.ts";
@@ -66,7 +67,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
   const databases: Record<string, DatabaseStatus> = {};
   for (const [name, facts] of parts.duties) {
     const verified = verificationView(context.store.verification(name));
-    databases[name] = { ...databaseStatus(context.store.database(name), facts, parts, name), verified };
+    databases[name] = { ...databaseStatus(context, name, facts, parts), verified };
   }
   return {
     version: STATUS_VERSION,
@@ -99,12 +100,29 @@ function hookFaults(hooks: HookConfiguration): Pick<MemberStatus, "hookFaults"> 
   return faults.length === 0 ? {} : { hookFaults: faults };
 }
 
+function rejoining({ store }: MemberContext, database: string): ErrorView | null {
+  const pending = store.rejoins.get(database);
+  if (pending === null) return null;
+  const order = store.resyncs.get(database);
+  const step = order === null ? "the report of what differs is being written" : "its copy is made the later epoch's";
+  const message = `${database} rejoins: what only this member had is kept in ${pending.directory}; ${step}`;
+  return { code: "REJOINING", message, hint: null, since: new Date(pending.atMs).toISOString() };
+}
+
+/** What readers see of it counts as far as the newest epoch goes back to it. */
+function onLine(context: MemberContext, database: string, view: PositionView | null): PositionView | null {
+  const position = parsePositionView(view);
+  if (view === null || position === null) return view;
+  return { ...view, txid: formatTxid(lineTxid(context, database, position)) };
+}
+
 function databaseStatus(
-  row: DatabaseRow | null,
+  context: MemberContext,
+  name: string,
   facts: DutyFacts,
   parts: StatusParts,
-  name: string,
 ): Omit<DatabaseStatus, "verified"> {
+  const row = context.store.database(name);
   const received = positionView(row?.received ?? null, row?.receivedTimeMs ?? null);
   const integrated = positionView(row?.integrated ?? null, row?.integratedTimeMs ?? null);
   const announced = parts.upstream?.status?.databases[name]?.operational ?? null;
@@ -113,7 +131,7 @@ function databaseStatus(
     operational,
     received,
     integrated,
-    ...lag(operational, integrated),
+    ...lag(operational, onLine(context, name, integrated)),
     paused: facts.paused ?? false,
     hold: facts.hold ?? null,
     progress: facts.progress ?? null,
@@ -128,7 +146,9 @@ function databaseStatus(
     heldBy: facts.heldBy ?? null,
     quarantined: facts.quarantined ?? 0,
     error: row?.error ?? stallOf(parts, name),
-    warnings: [parts.watchdog.stall("WAL_NOT_SHORTENED", name)].filter((warning) => warning !== null),
+    warnings: [parts.watchdog.stall("WAL_NOT_SHORTENED", name), rejoining(context, name)].filter(
+      (warning) => warning !== null,
+    ),
   };
 }
 

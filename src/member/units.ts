@@ -6,6 +6,7 @@ import { runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runObserveJob } from "./jobs/observe.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
+import { runRejoinJob } from "./jobs/rejoin.ts";
 import { runRotateJob } from "./jobs/rotate.ts";
 import { runShipJob } from "./jobs/ship.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
@@ -36,6 +37,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
+    ["rejoin", unit([], (stop) => runRejoinJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
     ["deepVerify", unit([journal.deepVerify, timeZone, plan.duty], (stop) => runDeepVerifyJob(member, stop))],

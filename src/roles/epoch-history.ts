@@ -134,7 +134,7 @@ export class EpochHistory {
   }
 }
 
-function samePosition(a: Position, b: Position): boolean {
+export function samePosition(a: Position, b: Position): boolean {
   return a.epoch === b.epoch && a.txid === b.txid && a.checksum === b.checksum;
 }
 

@@ -13,6 +13,7 @@ import type {
   PromoteOptions,
   PurgeOptions,
   RebuildOptions,
+  RejoinOptions,
   SeedOptions,
   SegmentFilter,
   ShipOptions,
@@ -117,6 +118,14 @@ class EchoMember implements MemberControl {
     return { member: "lisbon", epoch: 1, dryRun, steps: ["fence"], databases, followers, roles: [] };
   }
 
+  async rejoin(options: RejoinOptions, onStep?: StepListener) {
+    this.asked.push(options);
+    onStep?.({ step: "rejoin:kept", message: "kept" });
+    const [database, directory] = ["shop", "/state/diverged/shop/1-2-3"];
+    const one = { database, transactions: 2, lost: "1:3:c", fork: null, directory, state: "rejoined" as const };
+    return { member: "porto", epoch: 2, operational: "lisbon", databases: [one], roles: [] };
+  }
+
   async seed({ database, file }: SeedOptions) {
     return { database, path: file };
   }
@@ -190,6 +199,14 @@ test("steps arrive before the result, or before the error", async () => {
     followers: [{ lacks: { shop: 0, books: null } }],
   });
   expect(steps.at(-1)).toBe("demote:begun");
+});
+
+test("a rejoin is asked for, and answers in steps", async () => {
+  const { path } = await serve();
+  const steps: string[] = [];
+  const rejoined = await (await client(path)).rejoin({ wait: false }, ({ step }) => steps.push(step));
+  expect(rejoined).toMatchObject({ operational: "lisbon", databases: [{ transactions: 2, state: "rejoined" }] });
+  expect(steps).toEqual(["rejoin:kept"]);
 });
 
 test("an answer in steps that breaks off is reported", async () => {

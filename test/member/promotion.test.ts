@@ -171,7 +171,7 @@ test("a mirror that holds what is in no later epoch stops, says so, and takes no
   await until("porto says that it has diverged", () => statusOf(root, "porto")?.state === "inconsistent");
   expect(statusOf(root, "porto")?.databases[VISITS]).toMatchObject({
     integrated: { epoch: 1 },
-    error: { code: "DIVERGED", hint: expect.stringContaining("STATES.md") },
+    error: { code: "DIVERGED", hint: expect.stringContaining("afterimage rejoin") },
   });
   expect(porto.member.plan()).toMatchObject({ upstream: "faro", epoch: 2, duty: "mirror" });
 }, 60_000);
