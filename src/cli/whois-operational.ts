@@ -35,13 +35,15 @@ function whoisLines(result: WhoisResult): string[] {
   ];
 }
 
-function headline({ mirror, epoch, operational, split, claims }: WhoisResult): string {
+function headline({ mirror, epoch, operational, demoted, split, claims }: WhoisResult): string {
   if (epoch === null) return `Nothing that can be reached says who is operational in ${mirror}`;
   if (split) {
     const names = [...new Set(claims.map(({ member }) => member))].sort();
     const who = names.length === 1 ? `${names.join()} from different positions` : names.join(" and ");
     return `Epoch ${epoch} of ${mirror} is claimed twice, by ${who}: decide which copy is right before anything is started`;
   }
+  if (demoted !== null)
+    return `Nobody is operational in ${mirror}: ${demoted} gave its role up in epoch ${epoch}; promote a member`;
   if (operational === null)
     return `Epoch ${epoch} of ${mirror} has begun, and nothing that can be reached says whose it is`;
   return `${operational} is operational in ${mirror}, in epoch ${epoch}`;

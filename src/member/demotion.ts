@@ -15,6 +15,8 @@ import { cutIfDemoted, fenceIfDeposed } from "./role-change.ts";
 const CUT_LIMIT_MS = 60_000;
 /** After that the rest is shipped whenever a follower can be reached; nobody waits for it. */
 const SHIP_LIMIT_MS = 30_000;
+/** Two heartbeats: until then nobody is known not to live. */
+const LIFE_SIGN_MS = 5_000;
 const LOOK_INTERVAL_MS = 100;
 
 export interface DemoteOptions {
@@ -120,8 +122,14 @@ async function shipRest(member: Member): Promise<void> {
   });
   while (!isDone && performance.now() < untilMs) await Promise.race([done, delay(LOOK_INTERVAL_MS)]);
   done.catch(() => undefined);
-  const isWaiting = () =>
-    lacking(member).some(({ reachable, lacks }) => reachable && Object.values(lacks).some((count) => count !== 0));
+  const silentUntilMs = performance.now() + LIFE_SIGN_MS;
+  const isWaiting = () => {
+    const mayLive = performance.now() < silentUntilMs;
+    return lacking(member).some(
+      ({ reachable, lacks }) =>
+        (reachable || mayLive) && Object.values(lacks).some((count) => count !== null && count > 0),
+    );
+  };
   while (isWaiting() && performance.now() < untilMs) await delay(LOOK_INTERVAL_MS);
 }
 

@@ -13,6 +13,8 @@ export interface ReignEvidence {
   readonly operational: string | null;
   /** Whether the member itself reigned in `reigned` as far as it knew; null when not, or not known. */
   readonly reigned: number | null;
+  /** Whether the member itself gave its role up in `epoch`. */
+  readonly demoted: boolean;
   /** ISO 8601, and by this machine's clock; null when not known. */
   readonly observedAt: string | null;
   readonly ageSeconds: number | null;
@@ -29,8 +31,10 @@ export interface ReignClaim {
 export interface ReignVerdict {
   /** The highest epoch; null when there is no evidence. */
   readonly epoch: number | null;
-  /** Who reigns in it; null when nobody can tell, or several claim it. */
+  /** Who reigns in it; null when nobody can tell, or several claim it, or who did has given the role up. */
   readonly operational: string | null;
+  /** Who gave its role up in it: nobody reigns until a member is promoted; null when nobody did. */
+  readonly demoted: string | null;
   /** What says so: all that claims the highest epoch for somebody. */
   readonly claims: readonly ReignClaim[];
   /** Whether two claim the epoch, or one from different positions. */
@@ -45,16 +49,19 @@ export function reignVerdict(evidence: readonly ReignEvidence[]): ReignVerdict {
     ...(reigned === null ? [] : [reigned]),
     ...history.map((each) => each.epoch),
   ]);
-  if (epochs.length === 0) return { epoch: null, operational: null, claims: [], split: false, outdated: [] };
+  if (epochs.length === 0)
+    return { epoch: null, operational: null, demoted: null, claims: [], split: false, outdated: [] };
   const highest = Math.max(...epochs);
   const claims = evidence.flatMap((each) => claimsOf(each, highest));
   const claimants = new Set(claims.map(({ member }) => member));
   const beginnings = new Set(evidence.flatMap((each) => beginningsOf(each, highest)));
   const split = claimants.size > 1 || beginnings.size > 1;
   const [only = null] = claimants;
+  const demoted = evidence.find((each) => each.demoted && each.epoch === highest && each.of === only)?.of ?? null;
   return {
     epoch: highest,
-    operational: split ? null : only,
+    operational: split || demoted !== null ? null : only,
+    demoted,
     claims,
     split,
     outdated: outdatedOf(evidence, highest),

@@ -73,6 +73,7 @@ function stateEvidence(mirror: string, member: MemberConfiguration, nowMs: numbe
       epoch: knownEpoch(role),
       operational: current?.member ?? null,
       reigned: reigns(role) ? role.epoch : null,
+      demoted: role.role === "demoted",
       ...agedFrom(changedAtMs, nowMs),
       history: epochs.map(encodeEpoch),
     };
@@ -110,13 +111,14 @@ async function mailboxEvidence(
 
 function statusEvidence({ status }: Peer, mirror: string, nowMs: number): ReignEvidence | null {
   if (status === null || status.mirror !== mirror || status.epoch === null) return null;
-  const { member, role, state, epoch, heartbeat, history } = status;
+  const { member, role, state, epoch, heartbeat, history, errors } = status;
   return {
     source: "status",
     of: member,
     epoch,
     operational: history.at(-1)?.member ?? null,
     reigned: role === "operational" && state !== "fenced" ? epoch : null,
+    demoted: errors.some(({ code }) => code === "DEMOTED"),
     ...agedFrom(heartbeat === null ? 0 : Date.parse(heartbeat), nowMs),
     history,
   };
@@ -141,7 +143,18 @@ async function inboxEvidence(
   }
   if (newest.epoch === 0) return [];
   const { epoch, atMs } = newest;
-  return [{ source: "inbox", of, epoch, operational: null, reigned: null, ...agedFrom(atMs, nowMs), history: [] }];
+  return [
+    {
+      source: "inbox",
+      of,
+      epoch,
+      operational: null,
+      reigned: null,
+      demoted: false,
+      ...agedFrom(atMs, nowMs),
+      history: [],
+    },
+  ];
 }
 
 /** @param atMs 0 when not known. */

@@ -8,7 +8,8 @@ const THIRD: EpochDocument = { epoch: 3, member: "porto", reason: "promotion", s
 function says(of: string, more: Partial<ReignEvidence>): ReignEvidence {
   const history = more.history ?? [];
   const operational = history.at(-1)?.member ?? null;
-  const base = { source: "state" as const, of, epoch: 1, operational, reigned: null, observedAt: AT, ageSeconds: 1 };
+  const facts = { epoch: 1, operational, reigned: null, demoted: false, observedAt: AT, ageSeconds: 1 };
+  const base = { source: "state" as const, of, ...facts };
   return { ...base, history, ...more };
 }
 
@@ -50,4 +51,12 @@ test("a former epoch that was begun twice does not matter to the highest one", (
   ]);
   expect(verdict).toMatchObject({ epoch: 5, operational: "faro", split: false });
   expect(verdict.outdated.map(({ member }) => member)).toEqual(["porto", "lisbon"]);
+});
+
+test("nobody reigns in an epoch whose operational member has given its role up; a later epoch matters more", () => {
+  const lisbon = says("lisbon", { operational: "lisbon", demoted: true });
+  const faro = says("faro", { operational: "lisbon" });
+  expect(reignVerdict([lisbon, faro])).toMatchObject({ epoch: 1, operational: null, demoted: "lisbon", split: false });
+  const porto = says("porto", { epoch: 3, operational: "porto", reigned: 3, history: [THIRD] });
+  expect(reignVerdict([lisbon, faro, porto])).toMatchObject({ epoch: 3, operational: "porto", demoted: null });
 });
