@@ -47,16 +47,20 @@ export async function untilConsented<T>(attempt: () => Promise<T>, options: Cons
   }
 }
 
-function promotedLines({ member, epoch, from, databases, untold, roles }: PromoteResult): string[] {
+function promotedLines({ member, epoch, from, databases, collected, untold, roles }: PromoteResult): string[] {
   const received = databases.map(({ database, position, time, ageSeconds }) => {
     const age = ageSeconds === null ? "" : `, ${Math.round(ageSeconds)} s ago`;
     return `${database}: goes on from ${position ?? "nothing"}${time === null ? "" : `, cut ${time}${age}`}`;
   });
+  const gains = collected.map(
+    (each) => `${each.database}: ${each.transactions} transactions were got from ${each.from}`,
+  );
   const warnings = untold.map(
     (name) => `${name} has not been told yet: do not start it where it cannot reach ${member}`,
   );
   return [
     `${member} is operational in epoch ${epoch}, in place of ${from}`,
+    ...gains,
     ...received,
     ...warnings,
     ...roleLines(roles),

@@ -90,6 +90,7 @@ const results = {
         ageSeconds: z.number().nullable(),
       }),
     ),
+    collected: z.array(z.object({ database: z.string(), from: z.string(), transactions: z.int() })),
     untold: z.array(z.string()),
     roles,
   }),

@@ -3,6 +3,7 @@
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
 import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
+import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import type { RoleView } from "./known-roles.ts";
 import type { StepListener } from "./runbook-steps.ts";
@@ -202,6 +203,8 @@ export interface PromoteResult {
     readonly time: string | null;
     readonly ageSeconds: number | null;
   }[];
+  /** What other members had received and this one had not, and which of them it was got from. */
+  readonly collected: readonly Collected[];
   /** Members that could not be told: none of them may be started as operational. */
   readonly untold: readonly string[];
   readonly roles: readonly RoleView[];

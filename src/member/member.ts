@@ -76,6 +76,9 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly daemonRun: MemberRun;
   readonly identity: IdentityWatch;
   readonly #sightings: Sightings;
+  readonly #asked = new Set<string>();
+  /** The member that is asked for what it has received and this one has not. */
+  collecting: string | null = null;
   /** Every other member of the mirror set. */
   override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
@@ -198,8 +201,20 @@ export class Member extends MemberCommands implements AsyncDisposable {
       ...{ configuration, self, duty, epoch },
       databases: (duty === "mirror" ? this.#followed : this.#found).find(self),
       upstream: this.#upstreamOf(self),
-      followers: duty === "none" ? [] : followersOf(configuration, operational, self.name),
+      followers: duty === "none" ? [] : this.#followersIn(configuration, operational),
     };
+  }
+
+  /** Also those that ask for what this member has. */
+  #followersIn(configuration: Configuration, operational: string): string[] {
+    const { name } = this.#live.self;
+    return [...new Set([...followersOf(configuration, operational, name), ...this.#askers()])];
+  }
+
+  #askers(): string[] {
+    const { name } = this.#live.self;
+    const asking = [...this.peers.values()].filter(({ alive, status }) => alive && status?.collecting === name);
+    return asking.map(({ member }) => member.name);
   }
 
   /** Whether databases have come or gone since the last {@link take}. */
@@ -287,6 +302,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.roles.learn(member, history);
     this.identity.told(status);
     this.roles.confirm();
+    const isServed = this.#asked.has(member);
+    if (this.#askers().includes(member) === isServed) return;
+    if (isServed) this.#asked.delete(member);
+    else this.#asked.add(member);
+    this.planOutdated.set();
   }
 
   /** Removes what a crash left. */
@@ -341,6 +361,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       watchdog,
       run: this.daemonRun.view,
       seen: this.#sightings.view(),
+      collecting: this.collecting,
     };
     const status = buildStatus(this.context, parts);
     return this.running ? status : { ...status, state: "down", reachable: false };

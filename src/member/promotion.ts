@@ -8,12 +8,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatPosition, type Position } from "../ltx/position.ts";
 import { type Epoch, nextEpoch } from "../roles/epoch-history.ts";
 import { knownEpoch } from "../roles/role-state.ts";
-import { parsePositionView } from "../status/member-status.ts";
+import { collectSegments } from "./collect-segments.ts";
+import { holdingAll } from "./holding-all.ts";
 import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
 import type { PromoteOptions, PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
-import type { MirrorDuty } from "./mirror-duty.ts";
 import type { Peer } from "./peer.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
 import { serveIfClaimed } from "./role-change.ts";
@@ -43,11 +43,12 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
   const from = member.roles.operational;
   assertPromotable(member, from, options.force);
   await lookAtAll(member);
-  if (options.force === undefined) {
-    await assertSilent(member, from);
-    assertNobodyAhead(member);
-  }
+  if (options.force === undefined) await assertSilent(member, from);
   const { steps, self } = member.context;
+  const collected = await collectSegments(member, {
+    mustHaveAll: options.force === undefined,
+    except: (peer) => member.roles.isSetBack || (peer.member.name === from && !hasGivenUp(peer, member)),
+  });
   await member.hooks.askToPromote(ownNextEpoch(member), options.force !== undefined);
   steps.done("promote:consented", `nothing is against promoting ${self.name}`);
   const received = lastReceived(member);
@@ -58,7 +59,7 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
   const left = await untold(member, epoch);
   steps.done("promote:told", left.length === 0 ? "every member has been told" : `not told yet: ${left.join(", ")}`);
   const roles = knownRoles(await member.status());
-  return { member: self.name, epoch, from, databases: received, untold: left, roles };
+  return { member: self.name, epoch, from, databases: received, collected, untold: left, roles };
 }
 
 function assertPromotable(member: Member, from: string, force: string | undefined): void {
@@ -72,7 +73,7 @@ function assertPromotable(member: Member, from: string, force: string | undefine
       hint: `Promote the member that has received most. --force ${from} goes on from what is here, and gives up what the others hold.`,
     });
   }
-  if (roles.state.role !== "mirror" && !goesOn) {
+  if (roles.state.role !== "mirror" && !roles.isDemoted && !goesOn) {
     throw new MemberError("NOT_A_MIRROR", `${self.name} is no mirror that follows: it cannot be promoted`, {
       hint: "Look at `afterimage status`: promote another member.",
     });
@@ -99,7 +100,7 @@ async function look(peer: Peer): Promise<boolean> {
 /** Waits until the operational member has said nothing new for a while, neither to this member nor to one that can be asked. */
 async function assertSilent(member: Member, from: string): Promise<void> {
   const peer = member.peers.get(from);
-  if (peer === undefined || isFencedForGood(peer)) return;
+  if (peer === undefined || isFencedForGood(peer) || hasGivenUp(peer, member)) return;
   const signs = new Map<string, LifeSign>();
   const untilMs = performance.now() + SILENCE_MS;
   while (performance.now() < untilMs) {
@@ -133,20 +134,9 @@ function lifeSign({ member, status }: Peer, of: string): string | null {
   return seen === undefined ? null : `${seen.session} ${seen.beat}`;
 }
 
-/** Who has received less would take away what the other one has. */
-function assertNobodyAhead(member: Member): void {
-  const { store, databases } = member.context;
-  for (const { member: other, status } of member.peers.values()) {
-    if (other.type === "reporting" || other.name === member.roles.operational) continue;
-    for (const name of databases.keys()) {
-      const theirs = parsePositionView(status?.databases[name]?.received ?? null);
-      const ours = store.database(name)?.received ?? null;
-      if (theirs === null || (ours !== null && theirs.txid <= ours.txid)) continue;
-      throw new MemberError("PROMOTION_BEHIND", `${other.name} has received more of ${name} than this member`, {
-        hint: `Promote ${other.name}, or let this member have it first. --force ${member.roles.operational} does without.`,
-      });
-    }
-  }
+/** It serves nobody in this epoch any more, whatever becomes of it. */
+function hasGivenUp({ status }: Peer, { roles }: Member): boolean {
+  return status?.epoch === roles.epoch && status.errors.some(({ code }) => code === "DEMOTED");
 }
 
 async function claimOrTell(member: Member): Promise<number> {
@@ -189,11 +179,6 @@ function begin(member: Member): number {
   if (refused !== null) throw new MemberError("NOT_A_MIRROR", `${context.self.name} cannot be promoted: ${refused}`);
   context.event("warn", "PROMOTED", null, `this member takes over in epoch ${epoch}`, { epoch });
   return epoch;
-}
-
-async function holdingAll<T>(duties: readonly MirrorDuty[], work: () => Promise<T>): Promise<T> {
-  const [first, ...rest] = duties;
-  return first === undefined ? await work() : await first.exclusively(() => holdingAll(rest, work));
 }
 
 /** A database of which something is left to integrate, and why that matters; null when there is none. */

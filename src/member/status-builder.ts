@@ -61,6 +61,7 @@ export interface StatusParts {
   /** Null when no daemon serves this member. */
   readonly run: RunView | null;
   readonly seen: Readonly<Record<string, RunView>>;
+  readonly collecting: string | null;
 }
 
 export function buildStatus(context: MemberContext, parts: StatusParts): MemberStatus {
@@ -88,6 +89,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     journal: parts.journal,
     run: parts.run,
     seen: { ...parts.seen },
+    collecting: parts.collecting,
   };
 }
 

@@ -8,7 +8,7 @@ import { runObserveJob } from "./jobs/observe.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
 import { runRejoinJob } from "./jobs/rejoin.ts";
 import { runRotateJob } from "./jobs/rotate.ts";
-import { runShipJob } from "./jobs/ship.ts";
+import { runShipJob, runShipNowJob } from "./jobs/ship.ts";
 import { runSnapshotJob } from "./jobs/snapshot.ts";
 import { runVerifyJob } from "./jobs/verify.ts";
 import { runWatchJob } from "./jobs/watch.ts";
@@ -57,7 +57,10 @@ function peerUnits(member: Member, plan: MemberPlan): [string, Unit][] {
   const shipping = followers.map((name): [string, Unit] => [
     `ship:${name}`,
     unit([shipperFingerprint(plan, name)], (stop) =>
-      whenThere(member.shippers.get(name), (shipper) => runShipJob(member.context, shipper, stop)),
+      whenThere(member.shippers.get(name), (shipper) => {
+        const isAsked = member.peers.get(name)?.status?.collecting === plan.self.name;
+        return isAsked ? runShipNowJob(shipper, stop) : runShipJob(member.context, shipper, stop);
+      }),
     ),
   ]);
   const others = [...configuration.members.keys()].filter(

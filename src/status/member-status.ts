@@ -215,6 +215,8 @@ export const memberStatusSchema = z.object({
   run: runSchema.nullable().optional(),
   /** By member, the run that was seen last of it. */
   seen: z.record(z.string(), runSchema).optional(),
+  /** The member that is asked to ship what it has received and this one has not; null or absent when none is. */
+  collecting: z.string().nullable().optional(),
 });
 
 export type PositionView = z.infer<typeof positionSchema>;

@@ -108,7 +108,7 @@ class EchoMember implements MemberControl {
     onStep?.({ step: "promote:served", message: "the databases are writable" });
     const received = { database: "shop", position: null, time: null, ageSeconds: null };
     const roles = [{ member: "porto", role: "operational" as const, state: "operational" as const, epoch: 2 }];
-    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], untold: ["faro"], roles };
+    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], collected: [], untold: ["faro"], roles };
   }
 
   async demote({ dryRun = false }: DemoteOptions, onStep?: StepListener) {
