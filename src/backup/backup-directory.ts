@@ -45,6 +45,18 @@ export function listBackups(directory: string): ListedBackup[] {
   return found.sort((a, b) => b.takenAtMs - a.takenAtMs || (a.path < b.path ? 1 : -1));
 }
 
+/** When `member` made its newest backup of each database that is there with its sidecar, by their names alone; milliseconds since 1970. */
+export function newestBackups(directory: string, member: string): Map<string, number> {
+  const names = new Set(fileNames(directory));
+  const newest = new Map<string, number>();
+  for (const name of names) {
+    const backup = parseBackupName(name);
+    if (backup === null || backup.member !== member || !names.has(`${name}${SIDECAR_SUFFIX}`)) continue;
+    newest.set(backup.database, Math.max(backup.takenAtMs, newest.get(backup.database) ?? 0));
+  }
+  return newest;
+}
+
 /**
  * Removes the owner's backups that no rule keeps, and returns their paths. The newest `keep` whole ones always stay. A
  * sidecar without its backup goes when it is older than those; whatever else is not whole stays for somebody to look at.

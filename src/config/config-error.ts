@@ -30,6 +30,7 @@ export type FaultCode =
   | "HOST_KEY_UNUSED"
   | "HOST_KEY_INVALID"
   | "LISTEN_UNUSED"
+  | "HTTP_EXPOSED"
   | "FOLLOWS_SELF"
   | "FOLLOWS_CYCLE"
   | "OPERATIONAL_TYPE";

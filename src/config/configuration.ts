@@ -37,6 +37,8 @@ export interface MemberConfiguration {
   readonly bandwidth: number | null;
   /** The SFTP server inside this member's daemon; null when its mailbox is served by something else. */
   readonly listen: ListenConfiguration | null;
+  /** Health endpoints and metrics over HTTP; null for none. */
+  readonly http: HttpConfiguration | null;
   /** The mailbox as this member sees it. */
   readonly directory: string;
   /** The state directory. */
@@ -86,6 +88,14 @@ export interface ListenConfiguration {
   readonly authorizedKeys: readonly string[];
   /** Files of such keys, in addition. */
   readonly authorizedKeysFile: string | null;
+}
+
+export interface HttpConfiguration {
+  /** An address of this machine; `0.0.0.0` and `::` are all of them. */
+  readonly address: string;
+  readonly port: number;
+  /** PEM files of a certificate, with its chain, and of its key; null for HTTP without TLS. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null;
 }
 
 export interface BackupConfiguration {

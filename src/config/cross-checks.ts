@@ -1,4 +1,5 @@
 /** What the sections of a configuration must agree on, each rule reported where the user would correct it. */
+import { BlockList, isIP } from "node:net";
 import { dirname, sep } from "node:path";
 import type { Fault } from "./config-error.ts";
 import { FOLLOWS_OPERATIONAL } from "./configuration.ts";
@@ -34,6 +35,7 @@ export function crossChecks(checked: Checked): Fault[] {
     ...followsFaults(checked),
     ...hostKeyFaults(checked),
     ...listenFaults(checked),
+    ...httpFaults(checked),
     ...integrationFaults(checked),
     ...sharedPlaces(checked),
     ...sharedPatterns(checked),
@@ -111,6 +113,24 @@ function listenFaults({ source, members }: Checked): Fault[] {
     const message = "needs authorizedKeys or authorizedKeysFile: without them nobody may log in";
     return [source.faultAtKey(path, "KEY_MISSING", message)];
   });
+}
+
+/** Whoever can reach it reads the names of members and databases, and how they are: others on the network only if somebody wants that. */
+function httpFaults({ source, members }: Checked): Fault[] {
+  return members.flatMap(({ name, http }) => {
+    if (http === undefined || http.tls !== null || http.allowPlain || isLoopback(http.address)) return [];
+    const message = `other machines reach ${http.address}, and HTTP without TLS hides nothing: give \`tls\`, or say \`allowPlain: true\``;
+    return [source.faultAtKey(["members", name, "http"], "HTTP_EXPOSED", message)];
+  });
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+function isLoopback(address: string): boolean {
+  if (isIP(address) === 0) return address.toLowerCase() === "localhost";
+  return LOOPBACK.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
 }
 
 /** What may take over, or be promoted, must not lie behind by a night. */

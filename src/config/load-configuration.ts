@@ -172,6 +172,7 @@ class Loader {
     if (path[0] === "journal") return this.#sections.journal.keys;
     if (path.length === 2) return this.#sections.member.keys;
     if (path[2] === "hooks") return this.#sections.hooks.keys;
+    if (path[2] === "http") return path.length === 3 ? this.#sections.http.keys : this.#sections.tls.keys;
     return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
   }
 }
@@ -191,6 +192,7 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     hostKey: member.hostKey ?? null,
     bandwidth: member.bandwidth ?? null,
     listen: member.listen ?? null,
+    http: httpConfiguration(member),
     directory: mailboxDirectory(member),
     state: member.state,
     databases: member.databases,
@@ -202,6 +204,12 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     backup: member.backup ?? null,
     hooks: member.hooks,
   };
+}
+
+function httpConfiguration({ http }: CheckedMember): MemberConfiguration["http"] {
+  if (http === undefined) return null;
+  const { address, port, tls } = http;
+  return { address, port, tls };
 }
 
 /** In the order of their places; an unset variable inside a path is one fault, not two. */

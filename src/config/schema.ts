@@ -14,6 +14,7 @@ import {
   FOLLOWS_OPERATIONAL,
   type HookConfiguration,
   type HookEvent,
+  type HttpConfiguration,
   type JournalConfiguration,
   type ListenConfiguration,
   ON_ISOLATION,
@@ -35,6 +36,8 @@ const MIN_JOURNAL_BYTES = 16 * 2 ** 20;
 /** Below this even a segment of one page would take seconds. */
 const MIN_BANDWIDTH = 1024;
 const LISTEN_PORT = 2022;
+/** Patroni's. */
+const HTTP_PORT = 8008;
 const HOOK_TIME_LIMIT_MS = 60_000;
 /** 107 bytes for a socket's path (unix(7)), less `/control.sock`. */
 const MAX_STATE_PATH_BYTES = 94;
@@ -202,6 +205,16 @@ export function sections(home: string) {
       authorizedKeysFile,
     }),
   );
+  const tls = { certificate: path, key: path };
+  const http = {
+    address: z.string().min(1).default("127.0.0.1"),
+    port: port.default(HTTP_PORT),
+    tls: z.strictObject(tls).optional(),
+    allowPlain: z.boolean().default(false),
+  };
+  const httpSchema = z
+    .strictObject(http)
+    .transform(({ tls = null, ...same }): HttpConfiguration & { readonly allowPlain: boolean } => ({ ...same, tls }));
   const program = path.optional();
   const hooks = {
     timeLimit: duration({ min: 1000, max: DAY_MS, range: "from 1s to 1d" }).default(HOOK_TIME_LIMIT_MS),
@@ -222,6 +235,7 @@ export function sections(home: string) {
     hostKey: hostKey.optional(),
     bandwidth: size({ bytes: MIN_BANDWIDTH, text: "1KiB" }).optional(),
     listen: listenSchema.optional(),
+    http: httpSchema.optional(),
     directory: path.optional(),
     state: stateDirectory(home),
     databases: z.record(z.string(), path),
@@ -264,6 +278,8 @@ export function sections(home: string) {
     member: section(z.strictObject(member), member),
     backup: { keys: Object.keys(backup) },
     listen: { keys: Object.keys(listen) },
+    http: { keys: Object.keys(http) },
+    tls: { keys: Object.keys(tls) },
     hooks: { keys: Object.keys(hooks) },
     ssh: section(sshSchema, ssh),
     journal: section(journalSchema, journalShape),

@@ -272,7 +272,9 @@ export class Inbox {
         pageSize: last.pageSize,
       });
     });
-    this.#context.space.grew(group.reduce((sum, { contents }) => sum + contents.bytes, 0));
+    const bytes = group.reduce((sum, { contents }) => sum + contents.bytes, 0);
+    this.#context.space.grew(bytes);
+    this.#context.tally.addFiles("received", this.#database, bytes, group.length);
     this.#context.journalGrew(this.#database);
     return [];
   }

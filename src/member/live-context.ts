@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Configuration, MemberConfiguration } from "../config/configuration.ts";
 import { Journal } from "../journal/journal.ts";
+import { Tally } from "../metrics/tally.ts";
 import { JournalSpace } from "./journal-space.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { MemberHooks } from "./member-hooks.ts";
@@ -45,6 +46,7 @@ export function liveContext(live: Live, { roles, hooks, ...fixed }: Parts): Memb
     ...fixed,
     journal: new Journal(directory, store.catalogue),
     space,
+    tally: new Tally(),
     journals: () => live.journals,
     get configuration() {
       return live.configuration;

@@ -1,10 +1,7 @@
 import { parseMailbox } from "../config/mailbox-url.ts";
-import { startEndpoint } from "../endpoint/endpoint.ts";
-import { EndpointError } from "../endpoint/endpoint-error.ts";
+import { type Endpoint, startEndpoint } from "../endpoint/endpoint.ts";
+import { keepListening } from "./keep-listening.ts";
 import type { MemberContext } from "./member-context.ts";
-import { pause } from "./pause.ts";
-
-const RETRY_MS = 5_000;
 
 export interface ServeOptions {
   /** At the start of a daemon it must be possible; later, after a reload, it is tried again and again. */
@@ -13,39 +10,25 @@ export interface ServeOptions {
   readonly onListening: () => void;
 }
 
-/** Serves this member's own mailbox by SFTP until `stop` is aborted. @throws EndpointError at the start. */
+/** Serves this member's own mailbox by SFTP, as `listen` in its configuration says, until `stop` is aborted. @throws EndpointError at the start. */
 export async function serveMailbox(
   context: MemberContext,
   { atStart, onListening }: ServeOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  let failed: string | null = null;
-  while (!stop.aborted) {
-    try {
-      await using _endpoint = await listen(context);
-      onListening();
-      if (failed !== null) context.event("info", "LISTENING", null, "the mailbox can be reached by SFTP again");
-      failed = null;
-      await aborted(stop);
-    } catch (error) {
-      if (atStart || !(error instanceof EndpointError)) throw error;
-      if (error.code !== failed) context.event("error", error.code, null, error.message);
-      failed = error.code;
-      await pause(RETRY_MS, stop);
-    }
-  }
+  const { listen } = context.self;
+  if (listen === null) return;
+  const again = "the mailbox can be reached by SFTP again";
+  const start = () => startListening(context, listen);
+  await keepListening(context, { start, mayWait: !atStart, again, onListening }, stop);
 }
 
-async function listen({ self, logger }: MemberContext): Promise<AsyncDisposable | null> {
+async function startListening(
+  { self, logger }: MemberContext,
+  listen: NonNullable<MemberContext["self"]["listen"]>,
+): Promise<Endpoint> {
   const { directory, state } = self;
-  if (self.listen === null) return null;
   const mailbox = parseMailbox(self.mailbox);
   const mountedAt = typeof mailbox === "string" ? directory : mailbox.path;
-  const endpoint = await startEndpoint({ listen: self.listen, directory, mountedAt, state, logger });
-  return { [Symbol.asyncDispose]: () => endpoint.close() };
-}
-
-async function aborted(stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return;
-  await new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true }));
+  return await startEndpoint({ listen, directory, mountedAt, state, logger });
 }

@@ -12,6 +12,7 @@ import { configuredPath } from "../config/database-pattern.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { NO_TXID } from "../ltx/position.ts";
+import { MemberMetrics } from "../metrics/member-metrics.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
@@ -51,6 +52,7 @@ import { serve } from "./service.ts";
 import { type FollowerServices, Shipper } from "./shipper.ts";
 import { Sightings } from "./sightings.ts";
 import { Signal } from "./signal.ts";
+import { Staleness } from "./staleness.ts";
 import { buildStatus } from "./status-builder.ts";
 import { leftOfDropped } from "./surplus.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -88,6 +90,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly integration: IntegrationControl;
   override readonly deep: DeepVerification;
   readonly watchdog: Watchdog;
+  readonly metrics: MemberMetrics;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
   override running = false;
@@ -103,6 +106,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly #found: OperationalDatabases;
   readonly #followed: MirrorDatabases;
   readonly #lock: ProcessLock;
+  readonly #staleness = new Staleness();
   readonly #rejoins = new Serial();
   #closed = false;
 
@@ -130,6 +134,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { configuration } = options;
     this.#options = options;
     this.#lock = lock;
+    this.metrics = new MemberMetrics(self.name);
     const nowMs = options.nowMs ?? Date.now;
     this.roles = new MemberRoles({
       ...{ store, member: self.name, first: configuration.operational, nowMs },
@@ -334,6 +339,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   }
 
   #event(...[level, code, database, message, data]: Parameters<MemberContext["event"]>): void {
+    this.context.tally.add("events", `${level} ${code}`);
     this.context.store.addEvent({ atMs: this.context.nowMs(), level, code, database, message, data: data ?? null });
     this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
@@ -363,7 +369,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       seen: this.#sightings.view(),
       collecting: this.collecting,
     };
-    const status = buildStatus(this.context, parts);
+    const status = this.#staleness.describe(buildStatus(this.context, parts), upstream, this.context.nowMs());
     return this.running ? status : { ...status, state: "down", reachable: false };
   }
 

@@ -175,6 +175,7 @@ export class MirrorCopy {
   #record(batch: Batch, pageCount: number, mark: WalMark | null): void {
     const { store, history } = this.#context;
     const { last } = batch;
+    const before = this.#row()?.integrated?.txid ?? 0n;
     const end: Position = { epoch: last.epoch, txid: last.maxTxid, checksum: this.#table.checksum };
     const integrated = history.forward(this.#name, end);
     store.transaction(() => {
@@ -189,6 +190,7 @@ export class MirrorCopy {
       });
     });
     this.#table.settle();
+    this.#context.tally.add("integratedTransactions", this.#name, Math.max(0, Number(last.maxTxid - before)));
     this.#onStep("recorded");
   }
 

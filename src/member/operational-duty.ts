@@ -37,7 +37,7 @@ export class OperationalDuty {
   readonly #cutter: SegmentCutter;
   readonly #shortener: WalShortener;
   #database: OperationalDatabase | null = null;
-  #fenced = false;
+  #fenced: boolean | null = null;
   /** Nothing can be cut now, for want of space. */
   #starved = false;
   #snapshotting = false;
@@ -60,7 +60,12 @@ export class OperationalDuty {
   }
 
   get fenced(): boolean {
-    return this.#fenced;
+    return this.#fenced ?? false;
+  }
+
+  /** Whether applications may write to it; false before the database was opened for the first time. */
+  get isWritable(): boolean {
+    return this.#fenced === false;
   }
 
   /** The database was fenced, and not by {@link setFence}. */

@@ -16,7 +16,8 @@ export async function peerStatus(peer: Peer, nowMs: number): Promise<MemberStatu
   return { ...status, reachable: false, state: "down" };
 }
 
-function emptyStatus(peer: Peer): MemberStatus {
+/** Of a member that has said nothing yet. */
+export function emptyStatus(peer: Peer): MemberStatus {
   return {
     version: STATUS_VERSION,
     mirror: "",

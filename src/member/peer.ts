@@ -23,6 +23,8 @@ export class Peer {
   #transport: Transport | null = null;
   #status: MemberStatus | null = null;
   #heartbeatMovedAtMs: number | null = null;
+  #readAtMs: number | null = null;
+  #writtenAfterMs: number | null = null;
   /** The heartbeat seen at the first look proves nothing: the file may be old. */
   #firstHeartbeat: string | null = null;
 
@@ -59,6 +61,11 @@ export class Peer {
     return this.#heartbeatMovedAtMs;
   }
 
+  /** The newest status was written after this time of this machine's clock; null while its heartbeat was not seen to move. */
+  get writtenAfterMs(): number | null {
+    return this.#writtenAfterMs;
+  }
+
   get alive(): boolean {
     return this.#heartbeatMovedAtMs !== null && this.#nowMs() - this.#heartbeatMovedAtMs < HEARTBEAT_LIMIT_MS;
   }
@@ -71,11 +78,17 @@ export class Peer {
 
   /** Reads the status document anew. Throws TransportError when the mailbox cannot be read. */
   async refresh(): Promise<void> {
+    const beganAtMs = this.#nowMs();
     const bytes = await this.transport().read(STATUS_FILE, { maxBytes: STATUS_MAX_BYTES });
     const status = bytes === null ? null : parseMemberStatus(Buffer.from(bytes).toString("utf8"));
     if (status === null || status.member !== this.member.name) return;
     if (this.#firstHeartbeat === null) this.#firstHeartbeat = status.heartbeat;
-    else if (status.heartbeat !== this.#status?.heartbeat) this.#heartbeatMovedAtMs = this.#nowMs();
+    else if (status.heartbeat !== this.#status?.heartbeat) {
+      this.#heartbeatMovedAtMs = this.#nowMs();
+      // The read before this one has not seen it yet.
+      this.#writtenAfterMs = this.#readAtMs;
+    }
+    this.#readAtMs = beganAtMs;
     this.#status = status;
     this.#onStatus(status);
   }

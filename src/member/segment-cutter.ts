@@ -83,7 +83,7 @@ export class SegmentCutter {
     walPosition: WalPosition,
     purpose: Purpose,
   ): Promise<CutSegment> {
-    const { store, journal, space, epoch } = this.#context;
+    const { store, journal, space, tally, epoch } = this.#context;
     try {
       const contents = {
         pages,
@@ -110,6 +110,7 @@ export class SegmentCutter {
       });
       this.#table.settle();
       space.grew(cut.bytes);
+      tally.addFiles("cut", this.#database, cut.bytes);
       this.#context.journalGrew(this.#database);
       return cut;
     } catch (error) {

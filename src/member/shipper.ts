@@ -8,7 +8,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { configuredPath } from "../config/database-pattern.ts";
 import { removeFile } from "../durable-files.ts";
-import type { Journal } from "../journal/journal.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
@@ -108,10 +107,6 @@ export class Shipper {
 
   get #store(): StateStore {
     return this.#context.store;
-  }
-
-  get #journal(): Journal {
-    return this.#context.journal;
   }
 
   /** There may be something new to ship. */
@@ -291,7 +286,7 @@ export class Shipper {
         if (stop.aborted) return false;
         // A purge may have taken it meanwhile: then the next pass begins with what is there now.
         if (this.#store.catalogue.get(row) === null) return true;
-        await this.#put(this.#journal.path(row), { ...row, name: inboxName(row) }, stop);
+        await this.#put(this.#context.journal.path(row), { ...row, name: inboxName(row) }, stop);
         progress.shipped = row.maxTxid;
       }
     }
@@ -345,6 +340,7 @@ export class Shipper {
       await this.#lease.during(stop, async (signal) => {
         await this.#peer.transport().put(path, file.name, { signal });
       });
+      this.#context.tally.addFiles("shipped", this.follower, file.bytes);
     } finally {
       this.#underWay = null;
     }

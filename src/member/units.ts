@@ -1,4 +1,5 @@
 /** What runs in a daemon, by a plan: a unit for each job, and what of the configuration it must be started anew for. */
+import { serveHttp } from "./http-endpoint.ts";
 import { runBackupJob } from "./jobs/backup.ts";
 import { runDatabasesJob } from "./jobs/databases.ts";
 import { runDeepVerifyJob } from "./jobs/deep-verify.ts";
@@ -32,7 +33,7 @@ export function unitsOf(member: Member, plan: MemberPlan, options: UnitOptions):
 function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [string, Unit][] {
   const { context } = member;
   const { journal, timeZone } = plan.configuration;
-  const { listen, backup, databasePatterns } = plan.self;
+  const { listen, http, backup, databasePatterns } = plan.self;
   const units: [string, Unit][] = [
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
@@ -44,6 +45,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["backup", unit([backup, timeZone, plan.duty], (stop) => runBackupJob(member, stop))],
   ];
   if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);
+  if (http !== null) units.push(["http", unit([http], (stop) => serveHttp(member, stop))]);
   if (databasePatterns.length > 0)
     units.push([
       "databases",

@@ -99,6 +99,11 @@ const databaseSchema = z.object({
   lagTransactions: z.int().nullable(),
   /** Age of the oldest transaction that this member knows of and has not integrated; 0 when there is none. */
   lagSeconds: z.number().nullable(),
+  /**
+   * Everything that the operational member had cut so many seconds ago is in the copy, by this member's clock; 0 on the
+   * operational member; null when nothing is proved, or absent.
+   */
+  staleSeconds: z.number().nullable().optional(),
   /** By an operator. */
   paused: z.boolean(),
   /** What holds the next segment back on purpose; null when nothing does. No error. */
@@ -203,6 +208,8 @@ export const memberStatusSchema = z.object({
   databases: z.record(z.string(), databaseSchema),
   /** All members behind this one, however many members are between. */
   followers: z.record(z.string(), followerSchema),
+  /** Age of the newest that this member knows of the operational one; 0 on that one; null when it is not known, or absent. */
+  upstreamAgeSeconds: z.number().nullable().optional(),
   /** What is wrong with the member as a whole. */
   errors: z.array(errorSchema).default([]),
   /** The epochs that the member knows of, oldest first: who reigned, and from which positions on. */

@@ -4,14 +4,13 @@ import { expect, test } from "vitest";
 import { sections } from "../../src/config/schema.ts";
 
 const DOCUMENT = readFileSync(new URL("../../docs/CONFIG.md", import.meta.url), "utf8");
-const { top, member, backup, hooks, ssh, journal } = sections(homedir());
+const { top, member, backup, hooks, http, tls, ssh, journal } = sections(homedir());
 
-test.each([...top.keys, ...member.keys, ...backup.keys, ...hooks.keys, ...ssh.keys, ...journal.keys])(
-  "docs/CONFIG.md describes the key %s",
-  (key) => {
-    expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, "m"));
-  },
-);
+const DESCRIBED = [top, member, backup, hooks, http, tls, ssh, journal].flatMap(({ keys }) => keys);
+
+test.each(DESCRIBED)("docs/CONFIG.md describes the key %s", (key) => {
+  expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, "m"));
+});
 
 test("docs/CONFIG.md describes every fault code", () => {
   const source = readFileSync(new URL("../../src/config/config-error.ts", import.meta.url), "utf8");

@@ -94,6 +94,7 @@ describe("a correct file", () => {
       hostKey: null,
       bandwidth: null,
       listen: null,
+      http: null,
       directory: "/m/porto",
       state: "/s/porto",
       databases: new Map([["patients", "/d/porto.db"]]),
