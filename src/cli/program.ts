@@ -35,6 +35,7 @@ import { registerSnapshot } from "./snapshot.ts";
 import { registerStatus } from "./status.ts";
 import { registerSync } from "./sync.ts";
 import { registerUnfence } from "./unfence.ts";
+import { registerValidate } from "./validate.ts";
 import { registerVerify } from "./verify.ts";
 import { registerWhoisOperational } from "./whois-operational.ts";
 
@@ -67,6 +68,7 @@ const COMMANDS: readonly Register[] = [
   registerSalvage,
   registerPromote,
   registerRejoin,
+  registerValidate,
   registerDemote,
   registerFence,
   registerUnfence,

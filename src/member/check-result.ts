@@ -3,7 +3,8 @@ import { messageOf } from "../errno.ts";
 import { AfterimageError } from "../errors.ts";
 
 /** OK; WARN: it works, and somebody should look; FAIL: it does not, or soon will not. */
-export type CheckLevel = "OK" | "WARN" | "FAIL";
+export const CHECK_LEVELS = ["OK", "WARN", "FAIL"] as const;
+export type CheckLevel = (typeof CHECK_LEVELS)[number];
 
 export interface CheckResult {
   /** What was looked at: `database patients`. */

@@ -95,6 +95,10 @@ class ControlClient implements MemberControl {
     return this.#callSteps("rejoin", options, controlSchemas.results.rejoin, onStep);
   }
 
+  validate(member: string) {
+    return this.#call("validate", { member }, controlSchemas.results.validate);
+  }
+
   unfence(databases?: readonly string[]) {
     return this.#call("unfence", { databases }, controlSchemas.results.unfence);
   }

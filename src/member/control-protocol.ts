@@ -10,7 +10,9 @@ import {
   memberStatusSchema,
   verifiedMemberSchema,
 } from "../status/member-status.ts";
+import { CHECK_LEVELS } from "./check-result.ts";
 import { type MemberControl, REBUILD_METHODS, REJOIN_STATES } from "./member-control.ts";
+import { PROMOTION_READINESS } from "./readiness.ts";
 import { RUNBOOK_STEPS, type StepReport } from "./runbook-steps.ts";
 
 /** `sockaddr_un.sun_path` holds 108 bytes on Linux, the last of them a zero. */
@@ -35,6 +37,25 @@ const roles = z.array(
   }),
 );
 
+const checks = z.array(
+  z.object({
+    check: z.string(),
+    level: z.enum(CHECK_LEVELS),
+    message: z.string(),
+    hint: z.string().nullable(),
+  }),
+);
+
+const possibleLoss = z.object({
+  database: z.string(),
+  received: z.string().nullable(),
+  time: z.string().nullable(),
+  ageSeconds: z.number().nullable(),
+  transactions: z.int().nullable(),
+  seconds: z.number().nullable(),
+  ahead: z.array(z.object({ member: z.string(), transactions: z.int() })),
+});
+
 const rebuildMethod = z.enum(REBUILD_METHODS);
 
 const requests = {
@@ -48,6 +69,7 @@ const requests = {
   promote: z.strictObject({ force: z.string().optional() }),
   demote: z.strictObject({ dryRun: z.boolean().optional() }),
   rejoin: z.strictObject({ dryRun: z.boolean().optional(), wait: z.boolean().optional() }),
+  validate: z.strictObject({ member: z.string() }),
   unfence: databases,
   verify: databases.extend({ deep: z.boolean().optional() }),
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
@@ -124,6 +146,17 @@ const results = {
       }),
     ),
     roles,
+  }),
+  validate: z.object({
+    member: z.string(),
+    operational: z.string(),
+    ready: z.boolean(),
+    switchover: z.object({ ready: z.boolean(), checks }),
+    promotion: z.object({
+      ready: z.enum(PROMOTION_READINESS),
+      checks,
+      losses: z.array(possibleLoss),
+    }),
   }),
   unfence: z.array(fenceResult),
   verify: z.array(

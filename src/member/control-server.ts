@@ -73,6 +73,7 @@ function createApp(control: MemberControl): FastifyInstance {
   postSteps(app, "rejoin", requests.rejoin, ({ dryRun = false, wait = true }, onStep) =>
     control.rejoin({ dryRun, wait }, onStep),
   );
+  post(app, "validate", requests.validate, ({ member }) => control.validate(member));
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>

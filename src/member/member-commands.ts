@@ -46,6 +46,7 @@ import { methodToOrder, planRebuild } from "./rebuild.ts";
 import type { StepListener } from "./runbook-steps.ts";
 import type { Shipper } from "./shipper.ts";
 import { type SyncSource, waitForMembers } from "./sync.ts";
+import type { ValidateResult } from "./validation.ts";
 import { verifyDatabase } from "./verification.ts";
 
 export abstract class MemberCommands implements MemberControl {
@@ -74,6 +75,8 @@ export abstract class MemberCommands implements MemberControl {
   abstract rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
 
   abstract demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
+
+  abstract validate(member: string): Promise<ValidateResult>;
 
   /** This member's own status document. */
   abstract ownStatus(): MemberStatus;

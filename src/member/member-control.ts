@@ -7,6 +7,7 @@ import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import type { RoleView } from "./known-roles.ts";
 import type { StepListener } from "./runbook-steps.ts";
+import type { ValidateResult } from "./validation.ts";
 
 export interface RotationResult {
   readonly database: string;
@@ -257,6 +258,8 @@ export interface MemberControl {
   demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   /** Keeps what is in no later epoch, and makes a member that was deposed, or a mirror that diverged, follow again. */
   rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
+  /** Whether a member is ready to take over now. Changes nothing. @throws ConfigError MEMBER_UNKNOWN. */
+  validate(member: string): Promise<ValidateResult>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

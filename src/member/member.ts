@@ -55,6 +55,7 @@ import { Signal } from "./signal.ts";
 import { Staleness } from "./staleness.ts";
 import { buildStatus } from "./status-builder.ts";
 import { leftOfDropped } from "./surplus.ts";
+import { type ValidateResult, validate } from "./validation.ts";
 import { Watchdog } from "./watchdog.ts";
 import { watchedWork } from "./watched-work.ts";
 
@@ -388,6 +389,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
 
   override async rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult> {
     return await this.context.steps.during(onStep, () => this.#rejoins.run(() => rejoin(this, options)));
+  }
+
+  override async validate(member: string): Promise<ValidateResult> {
+    return await validate(this, member);
   }
 
   /** Serves until `stop` is aborted. */

@@ -13,6 +13,11 @@ const LAG_LIMIT_S = 60;
 /** Below so many times the least the journal will soon give up history. */
 const NEAR = 2;
 const GIB = 2 ** 30;
+const DEMOTED = "DEMOTED";
+
+/** `operational running`: it could be promoted, and while the operational member lives it is not, but by force. */
+export const PROMOTION_READINESS = ["yes", "no", "operational running"] as const;
+export type PromotionReadiness = (typeof PROMOTION_READINESS)[number];
 
 export interface ReadinessFacts {
   /** The member that is to take over. */
@@ -51,10 +56,20 @@ export function isReady(checks: readonly CheckResult[]): boolean {
 export function switchoverChecks(facts: ReadinessFacts): CheckResult[] {
   const { target, operational } = facts;
   const names = Object.keys(operational?.databases ?? target.databases);
+  const role = isDemoted(target)
+    ? failure(
+        `role of ${target.member}`,
+        "it gave its role up",
+        "Run `afterimage promote` on the member that is to take over.",
+      )
+    : roleCheck(target);
   return [
-    ...roleChecks(facts),
+    role,
+    typeCheck(target),
     alive(target),
-    ...(operational === null ? [noOperational()] : [alive(operational), mailbox(operational, target)]),
+    ...(operational === null || isDemoted(operational)
+      ? [noOperational(operational)]
+      : [alive(operational), mailbox(operational, target)]),
     epoch(facts),
     ...memberChecks(facts),
     ...names.flatMap((name) => databaseChecks(name, facts)),
@@ -74,8 +89,12 @@ export function promotionChecks(facts: ReadinessFacts): CheckResult[] {
           `${unreachable.join(", ")} cannot be told at once`,
           "None of them may be started where it cannot reach the others.",
         );
+  const role = isDemoted(target)
+    ? ok(`role of ${target.member}`, "it gave its role up, and may have it again")
+    : roleCheck(target);
   return [
-    ...roleChecks(facts),
+    role,
+    typeCheck(target),
     ...memberChecks(facts),
     ...(names.length === 0 ? [failure("databases", `${target.member} has none yet`, WAIT)] : []),
     ...names.flatMap((name) => databaseChecks(name, facts)),
@@ -94,18 +113,23 @@ export function promotionChecks(facts: ReadinessFacts): CheckResult[] {
 
 const WAIT = "Wait until it has integrated its first snapshot: see `afterimage status`.";
 
-function roleChecks({ target }: ReadinessFacts): CheckResult[] {
-  const { member, role, state, type } = target;
+/** Whether a member gave its role up, and knows of nobody who has taken it. */
+export function isDemoted({ errors }: Pick<MemberStatus, "errors">): boolean {
+  return errors.some(({ code }) => code === DEMOTED);
+}
+
+function typeCheck({ member, type }: MemberStatus): CheckResult {
+  const check = `type of ${member}`;
+  if (type !== "reporting") return ok(check, type);
+  return failure(check, "reporting, which never takes over", "Choose a member of type failover or dr.");
+}
+
+function roleCheck({ member, role, state }: MemberStatus): CheckResult {
   const check = `role of ${member}`;
-  const typed =
-    type === "reporting"
-      ? failure(`type of ${member}`, "reporting, which never takes over", "Choose a member of type failover or dr.")
-      : ok(`type of ${member}`, type);
-  if (role === "operational") return [failure(check, "it is operational already", "Name a mirror."), typed];
-  if (role === null)
-    return [failure(check, "nothing is known of it", `Start its daemon, or run this on ${member}.`), typed];
-  if (state === "fenced") return [failure(check, "it was deposed, and has not rejoined", "See docs/STATES.md."), typed];
-  return [ok(check, "a mirror that follows"), typed];
+  if (role === "operational") return failure(check, "it is operational already", "Name a mirror.");
+  if (role === null) return failure(check, "nothing is known of it", `Start its daemon, or run this on ${member}.`);
+  if (state === "fenced") return failure(check, "it serves nothing, and follows nobody", "See docs/STATES.md.");
+  return ok(check, "a mirror that follows");
 }
 
 function alive({ member, reachable, state }: MemberStatus): CheckResult {
@@ -118,9 +142,15 @@ function alive({ member, reachable, state }: MemberStatus): CheckResult {
   );
 }
 
-function noOperational(): CheckResult {
+function noOperational(demoted: MemberStatus | null): CheckResult {
+  const check = "operational member";
   const hint = "`afterimage whois-operational` looks at everything that is within reach.";
-  return failure("operational member", "nothing is known of who is operational", hint);
+  if (demoted === null) return failure(check, "nothing is known of who is operational", hint);
+  return failure(
+    check,
+    `${demoted.member} gave its role up: nobody can hand over`,
+    "Run `afterimage promote` instead.",
+  );
 }
 
 /** Whether the operational member can put into the mailbox what the target needs. */
@@ -153,7 +183,9 @@ function epoch({ target, operational }: ReadinessFacts): CheckResult {
 
 function memberChecks({ target, operational, clocks }: ReadinessFacts): CheckResult[] {
   const { member, errors, hookFaults = [] } = target;
-  const found = errors.map(({ code, message, hint }) => failure(`state of ${member}`, `${code}: ${message}`, hint));
+  const found = errors
+    .filter(({ code }) => code !== DEMOTED)
+    .map(({ code, message, hint }) => failure(`state of ${member}`, `${code}: ${message}`, hint));
   const hooks = hookFaults.map((fault) =>
     failure(`hooks of ${member}`, fault, "Correct it: it would fail when it is needed."),
   );

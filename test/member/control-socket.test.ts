@@ -126,6 +126,14 @@ class EchoMember implements MemberControl {
     return { member: "porto", epoch: 2, operational: "lisbon", databases: [one], roles: [] };
   }
 
+  async validate(member: string) {
+    const check = { check: "role of porto", level: "OK" as const, message: "a mirror that follows", hint: null };
+    const loss = { database: "shop", received: null, time: null, ageSeconds: null, transactions: 2, seconds: null };
+    const losses = [{ ...loss, ahead: [{ member: "faro", transactions: 1 }] }];
+    const promotion = { ready: "operational running" as const, checks: [], losses };
+    return { member, operational: "lisbon", ready: true, switchover: { ready: true, checks: [check] }, promotion };
+  }
+
   async seed({ database, file }: SeedOptions) {
     return { database, path: file };
   }
@@ -169,6 +177,11 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
   expect(await control.ship({ members: ["porto"] })).toMatchObject([
     { member: "porto", databases: [{ shipped: "2", end: "3" }], error: { code: "TIMED_OUT" } },
   ]);
+  expect(await control.validate("porto")).toMatchObject({
+    member: "porto",
+    switchover: { checks: [{ check: "role of porto" }] },
+    promotion: { ready: "operational running", losses: [{ ahead: [{ member: "faro" }] }] },
+  });
   expect(member.asked).toEqual([
     undefined,
     ["shop", "b c"],

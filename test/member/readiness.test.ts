@@ -135,6 +135,15 @@ function journalOf({ journal }: MemberStatus) {
   return journal;
 }
 
+test("who gave its role up hands over to nobody, and may be promoted, as others may", () => {
+  const errors = [{ code: "DEMOTED", message: "given up", hint: null, since: AT }];
+  const lisbon = { ...LISBON, role: "mirror" as const, state: "fenced" as const, errors };
+  expect(wrong(switchoverChecks(facts({}, { operational: lisbon })))).toEqual(["FAIL operational member"]);
+  expect(wrong(promotionChecks(facts({}, { operational: lisbon })))).toEqual([]);
+  expect(wrong(promotionChecks({ target: lisbon, operational: null, others: [] }))).toEqual([]);
+  expect(wrong(switchoverChecks({ target: lisbon, operational: lisbon, others: [] }))[0]).toBe("FAIL role of lisbon");
+});
+
 test("what a promotion would lose is counted against the newest end that anybody has told of", () => {
   const shop = database(9, { operational: position(12, "2026-01-01T00:00:10.000Z") });
   const operational = {
