@@ -41,6 +41,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
+  /** Takes up a certificate that was replaced, which is otherwise noticed within a minute. */
+  renewCertificate(): void;
   /** Drops every connection. */
   close(): Promise<void>;
 }
@@ -77,8 +79,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   logger.info({ address: http.address, port, tls: http.tls !== null }, "health and metrics can be asked for by HTTP");
   return {
     port,
+    renewCertificate: () => watch?.look(),
     async close() {
       watch?.stop();
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
       await app.close();
     },
   };
@@ -86,7 +93,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 function createApp({ source, version }: HttpServerOptions, certificate: Certificate | null): FastifyInstance {
   const app = fastify({
-    forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     serverFactory: (handler) =>
