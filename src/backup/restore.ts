@@ -74,6 +74,41 @@ export async function restore(plan: RestorePlan, options: RestoreOptions): Promi
   }
 }
 
+/**
+ * Brings the copy of a plan's base that `path` is to the plan's state, in place, and checks it; for copies that nobody needs
+ * if it fails.
+ * @throws as {@link restore}.
+ */
+export async function bringForward(
+  plan: RestorePlan,
+  path: string,
+  options: Omit<RestoreOptions, "to">,
+): Promise<Restored> {
+  try {
+    const image = await applySegments(plan, path, { ...options, to: path });
+    return await check(plan, path, { image, options: { ...options, to: path } });
+  } catch (error) {
+    throw backupFileError(error, "bring the copy forward", path);
+  }
+}
+
+async function applySegments(plan: RestorePlan, path: string, options: RestoreOptions): Promise<Image> {
+  const { base, segments } = plan;
+  if (base.kind !== "backup") throw new RangeError("only a copy of a backup can be brought forward");
+  const counter = new ReadCounter(plan.bytes, options);
+  let image: Image = base.sidecar;
+  const fd = openSync(path, "r+");
+  try {
+    for (const row of segments) {
+      image = await applySegment(fd, { row, journal: options.journal, counter, pageSize: image.pageSize });
+    }
+    fsyncSync(fd);
+    return image;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** @throws RestoreError FILE_EXISTS: also for a WAL that SQLite would take for this database's and replay. */
 export function assertNothingAt(path: string): void {
   for (const suffix of ["", ...SIDE_FILES]) {

@@ -1,7 +1,6 @@
 /** One run of backups on a member: a copy of its own state, then its databases one after the other. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import SqliteDatabase from "better-sqlite3";
 import { backupConfiguration, type Configuration, type MemberConfiguration } from "../config/configuration.ts";
 import { configuredPath } from "../config/database-pattern.ts";
 import { AfterimageError } from "../errors.ts";
@@ -11,6 +10,7 @@ import { reigns } from "../roles/role-state.ts";
 import { BackupError } from "./backup-error.ts";
 import { type BackupProgress, type BackupRun, type MadeBackup, makeBackup } from "./make-backup.ts";
 import type { CheckKind } from "./sqlite-check.ts";
+import { sqliteVersion } from "./sqlite-version.ts";
 import { copyState, type StateCopy } from "./state-copy.ts";
 
 export interface BackupOptions {
@@ -90,8 +90,15 @@ export async function runBackups(options: BackupOptions): Promise<BackupReport> 
   return { directory, state, backups, failures };
 }
 
-/** Names and paths: those that were asked for, or all of which the member has something. */
-function chosenDatabases(store: StateStore, self: MemberConfiguration, asked: readonly string[]): Map<string, string> {
+/**
+ * Names and paths: those that were asked for, or all of which the member has something.
+ * @throws BackupError BACKUP_EMPTY, DATABASE_UNKNOWN.
+ */
+export function chosenDatabases(
+  store: StateStore,
+  self: MemberConfiguration,
+  asked: readonly string[],
+): Map<string, string> {
   const chosen = new Map<string, string>();
   for (const name of asked.length > 0 ? asked : store.databaseNames()) {
     const path = configuredPath(self, name);
@@ -105,15 +112,6 @@ function chosenDatabases(store: StateStore, self: MemberConfiguration, asked: re
 /** A database that has just begun is not there yet, and one that only a pattern names may have been removed. */
 function isThere(store: StateStore, self: MemberConfiguration, name: string, path: string): boolean {
   return store.database(name)?.integrated != null && (self.databases.has(name) || existsSync(path));
-}
-
-function sqliteVersion(): string {
-  const database = new SqliteDatabase(":memory:");
-  try {
-    return String(database.prepare("SELECT sqlite_version()").pluck().get());
-  } finally {
-    database.close();
-  }
 }
 
 function refused(member: string): BackupError {

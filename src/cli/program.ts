@@ -8,6 +8,7 @@ import { registerConfigCheck } from "./config-check.ts";
 import { registerDemo } from "./demo.ts";
 import { registerDemote } from "./demote.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerDrill } from "./drill.ts";
 import { registerEvents } from "./events.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { registerFence } from "./fence.ts";
@@ -69,6 +70,7 @@ const COMMANDS: readonly Register[] = [
   registerPromote,
   registerRejoin,
   registerValidate,
+  registerDrill,
   registerDemote,
   registerFence,
   registerUnfence,

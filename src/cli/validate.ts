@@ -1,10 +1,11 @@
 /** `afterimage validate`: whether a member is ready to take over, why not, and what a promotion would lose now. */
 import type { Command } from "commander";
-import type { PossibleLoss, PromotionReadiness } from "../member/readiness.ts";
+import type { PromotionReadiness } from "../member/readiness.ts";
 import type { ValidateResult } from "../member/validation.ts";
 import { checkLines } from "./check-lines.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
+import { lossLines } from "./loss-lines.ts";
 import type { Register } from "./register.ts";
 import { withControl } from "./with-control.ts";
 
@@ -45,17 +46,6 @@ function validationLines(
 
 function indented(line: string): string {
   return `  ${line}`;
-}
-
-function lossLines({ database, received, time, ageSeconds, transactions, seconds, ahead }: PossibleLoss): string[] {
-  const span = seconds === null ? "" : ` of ${Math.round(seconds)} s`;
-  const lost = transactions === null ? "nobody knows how much" : `${transactions} transactions${span}`;
-  const age = ageSeconds === null ? "" : `, ${Math.round(ageSeconds)} s ago`;
-  const last = `received last ${received ?? "nothing"}${time === null ? "" : `, cut ${time}${age}`}`;
-  return [
-    `${database}: ${lost}; ${last}`,
-    ...ahead.map((other) => `  ${other.member} has ${other.transactions} transactions more`),
-  ];
 }
 
 export const registerValidate: Register = (program, execute) => {

@@ -55,6 +55,8 @@ export interface MemberConfiguration {
   /** When a mirror integrates what it has received. */
   readonly integrate: Schedule;
   readonly backup: BackupConfiguration | null;
+  /** Null when nothing is configured. */
+  readonly drill: DrillConfiguration | null;
   readonly hooks: HookConfiguration;
 }
 
@@ -110,6 +112,24 @@ export interface BackupConfiguration {
   readonly check: (typeof BACKUP_CHECKS)[number];
   /** Whether the schedule goes on while this member is operational. */
   readonly allowOperational: boolean;
+}
+
+export interface DrillConfiguration {
+  /** Cron expression; null when drills are only made by command. */
+  readonly schedule: string | null;
+  /** An executable file that looks into the promoted copies; null for none. */
+  readonly script: string | null;
+  /** Where the copies are made; null for the state directory. */
+  readonly directory: string | null;
+  /** A script that runs for longer is ended. */
+  readonly timeLimitMs: number;
+}
+
+export const DRILL_TIME_LIMIT_MS = 600_000;
+
+/** The drills of a member, also when none are configured. */
+export function drillConfiguration({ drill }: MemberConfiguration): DrillConfiguration {
+  return drill ?? { schedule: null, script: null, directory: null, timeLimitMs: DRILL_TIME_LIMIT_MS };
 }
 
 export const BACKUP_CHECKS = ["full", "quick"] as const;

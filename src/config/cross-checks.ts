@@ -221,6 +221,9 @@ function exposedPlaces({ source, members }: Checked): Fault[] {
     for (const [name, path] of [...member.databases, ...patterns]) {
       places.push([["members", member.name, "databases", name], dirname(path)]);
     }
+    if (member.drill?.directory != null) {
+      places.push([["members", member.name, "drill", "directory"], member.drill.directory]);
+    }
     if (member.backup !== undefined) {
       places.push([["members", member.name, "backup", "directory"], member.backup.directory]);
     }

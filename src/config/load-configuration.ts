@@ -171,6 +171,7 @@ class Loader {
     if (path[0] === "ssh") return this.#sections.ssh.keys;
     if (path[0] === "journal") return this.#sections.journal.keys;
     if (path.length === 2) return this.#sections.member.keys;
+    if (path[2] === "drill") return this.#sections.drill.keys;
     if (path[2] === "hooks") return this.#sections.hooks.keys;
     if (path[2] === "http") return path.length === 3 ? this.#sections.http.keys : this.#sections.tls.keys;
     return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
@@ -202,6 +203,7 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     delayMs: member.delay,
     integrate: member.integrate,
     backup: member.backup ?? null,
+    drill: member.drill ?? null,
     hooks: member.hooks,
   };
 }

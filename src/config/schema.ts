@@ -11,6 +11,8 @@ import {
   BACKUP_CHECKS,
   BACKUPS_KEPT,
   type BackupConfiguration,
+  DRILL_TIME_LIMIT_MS,
+  type DrillConfiguration,
   FOLLOWS_OPERATIONAL,
   type HookConfiguration,
   type HookEvent,
@@ -191,6 +193,17 @@ export function sections(home: string) {
       keepForMs: keepFor,
     }),
   );
+  const drill = {
+    schedule: cron.optional(),
+    script: path.optional(),
+    directory: path.optional(),
+    timeLimit: duration({ min: 1000, max: DAY_MS, range: "from 1s to 1d" }).default(DRILL_TIME_LIMIT_MS),
+  };
+  const drillSchema = z.strictObject(drill).transform(
+    ({ schedule = null, script = null, directory = null, timeLimit }): DrillConfiguration => ({
+      ...{ schedule, script, directory, timeLimitMs: timeLimit },
+    }),
+  );
   const listen = {
     address: z.string().min(1).default("0.0.0.0"),
     port: port.default(LISTEN_PORT),
@@ -244,6 +257,7 @@ export function sections(home: string) {
     delay: duration({ min: 0, max: 3650 * DAY_MS, range: "at most 3650d" }).default(0),
     integrate: schedule.default({ kind: "continuous" }),
     backup: backupSchema.optional(),
+    drill: drillSchema.optional(),
     hooks: hooksSchema.default({ timeLimitMs: HOOK_TIME_LIMIT_MS }),
   };
   const ssh = {
@@ -277,6 +291,7 @@ export function sections(home: string) {
     top: section(z.strictObject(top), top),
     member: section(z.strictObject(member), member),
     backup: { keys: Object.keys(backup) },
+    drill: { keys: Object.keys(drill) },
     listen: { keys: Object.keys(listen) },
     http: { keys: Object.keys(http) },
     tls: { keys: Object.keys(tls) },

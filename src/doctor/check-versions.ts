@@ -1,5 +1,5 @@
 /** The versions of what this program runs on. */
-import Database from "better-sqlite3";
+import { sqliteVersion } from "../backup/sqlite-version.ts";
 import { type CheckResult, failure, ok } from "../member/check-result.ts";
 
 const REQUIRED_NODE_MAJOR = 24;
@@ -25,15 +25,6 @@ export function checkSqlite(version: string): CheckResult {
         `${version} can lose commits at a checkpoint`,
         "Install Afterimage's dependencies anew: `npm ci`.",
       );
-}
-
-function sqliteVersion(): string {
-  const database = new Database(":memory:");
-  try {
-    return String(database.prepare("SELECT sqlite_version()").pluck().get());
-  } finally {
-    database.close();
-  }
 }
 
 function isAtLeast(version: string, required: readonly number[]): boolean {

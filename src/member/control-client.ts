@@ -9,6 +9,7 @@ import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema } from "./control-protocol.ts";
 import type { DemoteOptions } from "./demotion.ts";
 import type {
+  DrillOutcome,
   IntegrateOptions,
   MemberControl,
   PromoteOptions,
@@ -97,6 +98,10 @@ class ControlClient implements MemberControl {
 
   validate(member: string) {
     return this.#call("validate", { member }, controlSchemas.results.validate);
+  }
+
+  noteDrill(outcome: DrillOutcome) {
+    return this.#call("noteDrill", outcome, controlSchemas.results.noteDrill);
   }
 
   unfence(databases?: readonly string[]) {

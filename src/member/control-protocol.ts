@@ -70,6 +70,7 @@ const requests = {
   demote: z.strictObject({ dryRun: z.boolean().optional() }),
   rejoin: z.strictObject({ dryRun: z.boolean().optional(), wait: z.boolean().optional() }),
   validate: z.strictObject({ member: z.string() }),
+  noteDrill: z.strictObject({ ok: z.boolean(), message: z.string(), seconds: z.number() }),
   unfence: databases,
   verify: databases.extend({ deep: z.boolean().optional() }),
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
@@ -158,6 +159,7 @@ const results = {
       losses: z.array(possibleLoss),
     }),
   }),
+  noteDrill: z.null().transform(() => undefined),
   unfence: z.array(fenceResult),
   verify: z.array(
     z.object({

@@ -74,6 +74,10 @@ function createApp(control: MemberControl): FastifyInstance {
     control.rejoin({ dryRun, wait }, onStep),
   );
   post(app, "validate", requests.validate, ({ member }) => control.validate(member));
+  post(app, "noteDrill", requests.noteDrill, async (outcome) => {
+    await control.noteDrill(outcome);
+    return null;
+  });
   post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>

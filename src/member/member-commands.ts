@@ -8,6 +8,7 @@ import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
+  DrillOutcome,
   FenceResult,
   IntegrateOptions,
   IntegrationResult,
@@ -153,6 +154,10 @@ export abstract class MemberCommands implements MemberControl {
       });
     }
     return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
+  }
+
+  async noteDrill({ ok, message, seconds }: DrillOutcome): Promise<void> {
+    this.context.event(ok ? "info" : "error", ok ? "DRILL_PASSED" : "DRILL_FAILED", null, message, { seconds });
   }
 
   async verify(databases?: readonly string[], { deep = false }: VerifyOptions = {}): Promise<VerificationResult[]> {

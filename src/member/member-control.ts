@@ -242,6 +242,13 @@ export interface RejoinResult {
   readonly roles: readonly RoleView[];
 }
 
+/** How a drill ended: whether a promotion was proved to work. */
+export interface DrillOutcome {
+  readonly ok: boolean;
+  readonly message: string;
+  readonly seconds: number;
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -260,6 +267,8 @@ export interface MemberControl {
   rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
   /** Whether a member is ready to take over now. Changes nothing. @throws ConfigError MEMBER_UNKNOWN. */
   validate(member: string): Promise<ValidateResult>;
+  /** Keeps an event of how a drill ended. */
+  noteDrill(outcome: DrillOutcome): Promise<void>;
   unfence(databases?: readonly string[]): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;

@@ -3,6 +3,7 @@ import { serveHttp } from "./http-endpoint.ts";
 import { runBackupJob } from "./jobs/backup.ts";
 import { runDatabasesJob } from "./jobs/databases.ts";
 import { runDeepVerifyJob } from "./jobs/deep-verify.ts";
+import { runDrillJob } from "./jobs/drill.ts";
 import { runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runObserveJob } from "./jobs/observe.ts";
@@ -43,6 +44,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["verify", unit([journal.verify, timeZone], (stop) => runVerifyJob(member, stop))],
     ["deepVerify", unit([journal.deepVerify, timeZone, plan.duty], (stop) => runDeepVerifyJob(member, stop))],
     ["backup", unit([backup, timeZone, plan.duty], (stop) => runBackupJob(member, stop))],
+    ["drill", unit([plan.self.drill, timeZone, plan.duty], (stop) => runDrillJob(member, stop))],
   ];
   if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);
   if (http !== null) units.push(["http", unit([http], (stop) => serveHttp(member, stop))]);

@@ -104,6 +104,7 @@ describe("a correct file", () => {
       delayMs: 0,
       integrate: { kind: "continuous" },
       backup: null,
+      drill: null,
       hooks: { timeLimitMs: 60_000 },
     });
   });
@@ -124,6 +125,7 @@ members:
     state: ~/state
     databases: { patients: "\${ROOT}/\${TRICKY}.db", prices: "/d/$\${ROOT}.db" }
     backup: { directory: /b, schedule: "0 3 * * *", keep: "\${KEEP}", keepFor: 30d, check: quick }
+    drill: { schedule: "0 5 * * 0", script: ~/check, directory: /c, timeLimit: 5m }
 `);
     expect(configuration.ssh.identity).toBe("/home/op/.ssh/id_ed25519");
     expect(configuration.journal).toEqual({
@@ -156,6 +158,12 @@ members:
       keepForMs: 30 * 86_400_000,
       check: "quick",
       allowOperational: false,
+    });
+    expect(lisbon.drill).toEqual({
+      schedule: "0 5 * * 0",
+      script: "/home/op/check",
+      directory: "/c",
+      timeLimitMs: 300_000,
     });
   });
 
@@ -214,6 +222,7 @@ journal: { retention: 72, rotate: "61 * * * *" }
     expect(faultsOf(PAIR.replace("mirror:", "miror:"))[1]?.message).toContain("did you mean mirror?");
     expect(faultsOf(`${PAIR}    bakup: {}\n`)[0]?.message).toContain("did you mean backup?");
     expect(faultsOf(`${PAIR}    backup: { directory: /b, kep: 1 }\n`)[0]?.message).toContain("did you mean keep?");
+    expect(faultsOf(`${PAIR}    drill: { scrip: /b }\n`)[0]?.message).toContain("did you mean script?");
     expect(faultsOf(`${PAIR}journal: { rotat: continuous }\n`)[0]?.message).toContain("did you mean rotate?");
     expect(faultsOf(`timeZone: Europe/Lisboa\n${PAIR}`)[0]?.message).toContain("did you mean Europe/Lisbon?");
     expect(faultsOf(`${PAIR}ssh: { qqqqqqqqqq: 1 }\n`)[0]?.message).toContain("the keys here are identity");

@@ -8,6 +8,7 @@ import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
 import type { DemoteOptions } from "../../src/member/demotion.ts";
 import type {
+  DrillOutcome,
   IntegrateOptions,
   MemberControl,
   PromoteOptions,
@@ -134,6 +135,10 @@ class EchoMember implements MemberControl {
     return { member, operational: "lisbon", ready: true, switchover: { ready: true, checks: [check] }, promotion };
   }
 
+  async noteDrill(outcome: DrillOutcome) {
+    this.asked.push(outcome);
+  }
+
   async seed({ database, file }: SeedOptions) {
     return { database, path: file };
   }
@@ -182,6 +187,7 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
     switchover: { checks: [{ check: "role of porto" }] },
     promotion: { ready: "operational running", losses: [{ ahead: [{ member: "faro" }] }] },
   });
+  await control.noteDrill({ ok: true, message: "passed", seconds: 1.5 });
   expect(member.asked).toEqual([
     undefined,
     ["shop", "b c"],
@@ -192,6 +198,7 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
     { dryRun: true },
     ["shop"],
     { members: ["porto"] },
+    { ok: true, message: "passed", seconds: 1.5 },
   ]);
 });
 
