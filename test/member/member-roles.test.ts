@@ -97,7 +97,7 @@ test("an operational member that starts after another one took over is deposed b
   expect(readStatus(root, "lisbon")).toMatchObject({
     role: "mirror",
     epoch: 4,
-    errors: [{ code: "DEPOSED", hint: expect.stringContaining("STATES.md") }],
+    errors: [{ code: "DEPOSED", hint: expect.stringContaining("rejoin") }],
     databases: { [CLINIC]: { fenced: true } },
   });
   const codes = lisbon.context.store.events({}).map(({ code }) => code);

@@ -21,14 +21,15 @@ interface ServedOptions {
   readonly shape?: SetShape;
   /** Further keys of the member's section. */
   readonly keys?: Readonly<Record<string, string>>;
+  readonly nowMs?: () => number;
 }
 
 export async function served(
   root: string,
   name: string,
-  { shape = SERVED_SET, keys = {} }: ServedOptions = {},
+  { shape = SERVED_SET, ...options }: ServedOptions = {},
 ): Promise<ServedMember> {
-  const member = await openSetMember(root, name, shape, { keys });
+  const member = await openSetMember(root, name, shape, options);
   const stop = new AbortController();
   const done = member.run(stop.signal);
   let ended: Promise<void> | null = null;
