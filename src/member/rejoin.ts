@@ -12,11 +12,13 @@ import { messageOf } from "../errno.ts";
 import { formatPosition } from "../ltx/position.ts";
 import { isFenced } from "../sqlite/fence.ts";
 import { type CapturedChange, OperationalDatabase } from "../sqlite/operational-database.ts";
-import type { WalPosition } from "../sqlite/wal-format.ts";
+import { PageChecksumTable } from "../sqlite/page-checksum-table.ts";
+import { stageChecksums } from "../sqlite/stage-checksums.ts";
 import { assertFree } from "./free-space.ts";
 import { restoreKept } from "./kept-copy.ts";
 import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
+import type { MemberContext } from "./member-context.ts";
 import type { RejoinDatabase, RejoinOptions, RejoinResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
@@ -90,14 +92,16 @@ async function planOf({ context, operational, roles }: Member, database: string)
   const surplus = surplusOf(context, database);
   const path = databases.get(database);
   const isCut = roles.state.role !== "deposed" || path === undefined || operational.has(database);
-  const uncut = isCut ? 0 : await uncutTransactions(path, store.database(database)?.walPosition ?? null);
+  const uncut = isCut ? 0 : await uncutTransactions(context, database, path);
   const pending = store.rejoins.get(database);
   const transactions = uncut === null ? null : uncut + (surplus?.transactions ?? 0);
   return {
     database,
     ...positionsOf(surplus),
     transactions,
-    directory: pending?.directory ?? (surplus === null || uncut !== 0 ? null : keptDirectory(context, surplus)),
+    directory:
+      pending?.directory ??
+      (surplus === null || uncut !== 0 || transactions === 0 ? null : keptDirectory(context, surplus)),
     state: pending !== null ? "rejoining" : transactions === 0 ? "follows" : "diverged",
   };
 }
@@ -112,17 +116,21 @@ function positionsOf(surplus: Surplus | null): Pick<RejoinDatabase, "lost" | "fo
  * Commits in the WAL that are not in the journal; null when they cannot be counted yet. Nothing changes: of a database that
  * is not fenced, SQLite would remove the WAL afterwards.
  */
-async function uncutTransactions(path: string, saved: WalPosition | null): Promise<number | null> {
+async function uncutTransactions({ store }: MemberContext, name: string, path: string): Promise<number | null> {
   if (!existsSync(path) || !(await isFenced(path))) return null;
-  const database = OperationalDatabase.open(path, { saved });
+  const { walPosition = null, received = null, pageCount } = store.database(name) ?? {};
+  const table = new PageChecksumTable(store.chunkStore(name), pageCount ?? 0, received?.checksum);
+  const database = OperationalDatabase.open(path, { saved: walPosition });
   try {
     if (database.resumed.kind === "gap") return null;
     let commits = 0;
     for (let change = nextOf(database); change !== null; change = nextOf(database)) {
+      for (const _ of stageChecksums(table, change));
       commits += change.commits;
       database.accept(change);
     }
-    return commits;
+    const isFence = commits === 1 && table.checksum === received?.checksum;
+    return isFence ? 0 : commits;
   } finally {
     database.close();
   }
@@ -211,7 +219,7 @@ async function keep({ context }: Member, database: string, snapshot: () => Promi
   const attempt = (): Kept | null => {
     const surplus = surplusOf(context, database);
     if (surplus === null) return null;
-    return { surplus, directory: surplus.rows.length === 0 ? null : keepSurplus(context, surplus) };
+    return { surplus, directory: surplus.transactions === 0 ? null : keepSurplus(context, surplus) };
   };
   try {
     return attempt();

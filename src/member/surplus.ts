@@ -9,7 +9,7 @@ import { RestoreError } from "../backup/restore-error.ts";
 import { planRestore } from "../backup/restore-plan.ts";
 import { keepState, keptName } from "../divergence/kept-state.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
-import { NO_TXID, type Position, toTxid } from "../ltx/position.ts";
+import { type Checksum, NO_CHECKSUM, NO_TXID, type Position, toTxid } from "../ltx/position.ts";
 import { samePosition } from "../roles/epoch-history.ts";
 import { forkOf, isBeyond } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -25,9 +25,9 @@ export interface Surplus {
   readonly lost: Position;
   /** Where its history and that of the newest epoch part; null when they have nothing in common. */
   readonly fork: Position | null;
-  /** Segments and snapshots after that, oldest first; none when only the name of the epoch is another one. */
+  /** Segments and snapshots after that, oldest first. */
   readonly rows: readonly SegmentRow[];
-  /** Transactions after the fork. */
+  /** Transactions after the fork, the fence of a member that was operational among them; 0 when nothing but that is there. */
   readonly transactions: number;
 }
 
@@ -38,7 +38,14 @@ export function surplusOf(context: MemberContext, database: string): Surplus | n
   const fork = forkOf(context, database, lost);
   const end = fork?.txid ?? NO_TXID;
   const rows = context.store.segments(database, { fromTxid: toTxid(end + 1n) });
-  return { database, lost, fork, rows, transactions: Number(lost.txid - end) };
+  const isSame = fork !== null && rows.every((row) => isFence(row, fork.checksum));
+  return { database, lost, fork, rows, transactions: isSame ? 0 : Number(lost.txid - end) };
+}
+
+/** The fence is a commit of page 1 as it was, but for a byte that is part of no checksum. */
+function isFence({ kind, pages, preApplyChecksum, postApplyChecksum }: SegmentRow, checksum: Checksum): boolean {
+  if (checksum === NO_CHECKSUM || postApplyChecksum !== checksum) return false;
+  return kind === "snapshot" || (pages <= 1 && preApplyChecksum === checksum);
 }
 
 /** Where a surplus is kept. */
@@ -75,9 +82,9 @@ export function dropSurplus(context: MemberContext, surplus: Surplus): void {
   const end = newEnd(context, surplus);
   const received = end === null ? null : history.forward(database, end);
   const receivedTimeMs = store.catalogue.last(database)?.timestampMs ?? null;
-  // Nothing was committed in an epoch that nobody went on with: the copy is what it was at its beginning.
+  // Nothing was committed after the fork: the copy is what it was there.
   const { integrated = null } = store.database(database) ?? {};
-  const isSame = rows.length === 0 && integrated !== null && samePosition(integrated, lost);
+  const isSame = surplus.transactions === 0 && integrated !== null && samePosition(integrated, lost);
   store.saveDatabase(database, { received, receivedTimeMs, ...(isSame ? { integrated: received } : {}) });
 }
 
@@ -101,11 +108,11 @@ export function setAside(context: MemberContext, database: string): boolean {
   const surplus = surplusOf(context, database);
   const { integrated = null, intent = null } = context.store.database(database) ?? {};
   if (surplus === null || surplus.fork === null || intent !== null) return false;
-  const isRenamed = surplus.rows.length === 0;
-  if (!isRenamed && integrated !== null && isBeyond(context, database, integrated)) return false;
+  const isSame = surplus.transactions === 0;
+  if (!isSame && integrated !== null && isBeyond(context, database, integrated)) return false;
   let directory: string | null = null;
   try {
-    if (!isRenamed) directory = keepSurplus(context, surplus);
+    if (!isSame) directory = keepSurplus(context, surplus);
   } catch (error) {
     // Without a way to that state it takes a snapshot first, which `rejoin` makes.
     if (error instanceof RestoreError) return false;
