@@ -34,6 +34,7 @@ import { registerSegments } from "./segments.ts";
 import { registerShip } from "./ship.ts";
 import { registerSnapshot } from "./snapshot.ts";
 import { registerStatus } from "./status.ts";
+import { registerSwitchover } from "./switchover.ts";
 import { registerSync } from "./sync.ts";
 import { registerUnfence } from "./unfence.ts";
 import { registerValidate } from "./validate.ts";
@@ -67,6 +68,7 @@ const COMMANDS: readonly Register[] = [
   registerRebuild,
   registerSeed,
   registerSalvage,
+  registerSwitchover,
   registerPromote,
   registerRejoin,
   registerValidate,

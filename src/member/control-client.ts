@@ -20,6 +20,7 @@ import type {
   SeedOptions,
   SegmentFilter,
   ShipOptions,
+  SwitchoverOptions,
   SyncOptions,
   VerifyOptions,
 } from "./member-control.ts";
@@ -88,12 +89,20 @@ class ControlClient implements MemberControl {
     return this.#callSteps("promote", options, controlSchemas.results.promote, onStep);
   }
 
-  demote(options: DemoteOptions, onStep?: StepListener) {
-    return this.#callSteps("demote", options, controlSchemas.results.demote, onStep);
-  }
-
   rejoin(options: RejoinOptions, onStep?: StepListener) {
     return this.#callSteps("rejoin", options, controlSchemas.results.rejoin, onStep);
+  }
+
+  switchover(options: SwitchoverOptions, onStep?: StepListener) {
+    return this.#callSteps("switchover", options, controlSchemas.results.switchover, onStep);
+  }
+
+  cancelSwitchover() {
+    return this.#call("cancelSwitchover", {}, controlSchemas.results.cancelSwitchover);
+  }
+
+  demote(options: DemoteOptions, onStep?: StepListener) {
+    return this.#callSteps("demote", options, controlSchemas.results.demote, onStep);
   }
 
   validate(member: string) {

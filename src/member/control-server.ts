@@ -69,10 +69,14 @@ function createApp(control: MemberControl): FastifyInstance {
   postSteps(app, "promote", requests.promote, ({ force }, onStep) =>
     control.promote(force === undefined ? {} : { force }, onStep),
   );
-  postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
   postSteps(app, "rejoin", requests.rejoin, ({ dryRun = false, wait = true }, onStep) =>
     control.rejoin({ dryRun, wait }, onStep),
   );
+  postSteps(app, "switchover", requests.switchover, ({ to, timeoutMs, dryRun = false }, onStep) =>
+    control.switchover({ to, dryRun, ...(timeoutMs === undefined ? {} : { timeoutMs }) }, onStep),
+  );
+  post(app, "cancelSwitchover", requests.cancelSwitchover, () => control.cancelSwitchover());
+  postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
   post(app, "validate", requests.validate, ({ member }) => control.validate(member));
   post(app, "noteDrill", requests.noteDrill, async (outcome) => {
     await control.noteDrill(outcome);

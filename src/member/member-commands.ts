@@ -8,6 +8,7 @@ import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
+  CancelResult,
   DrillOutcome,
   FenceResult,
   IntegrateOptions,
@@ -32,6 +33,8 @@ import type {
   ShipOptions,
   ShippedMember,
   SnapshotResult,
+  SwitchoverOptions,
+  SwitchoverResult,
   SyncedMember,
   SyncOptions,
   VerificationResult,
@@ -74,6 +77,10 @@ export abstract class MemberCommands implements MemberControl {
   abstract promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
 
   abstract rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
+
+  abstract switchover(options: SwitchoverOptions, onStep?: StepListener): Promise<SwitchoverResult>;
+
+  abstract cancelSwitchover(): Promise<CancelResult>;
 
   abstract demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
 

@@ -2,6 +2,7 @@
  * What can be asked of a member, whether its daemon runs (over the control socket) or not (by the command itself, under
  * the same locks). Results are plain JSON, because they cross a socket and are printed by `--json`.
  */
+
 import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
 import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
@@ -242,6 +243,30 @@ export interface RejoinResult {
   readonly roles: readonly RoleView[];
 }
 
+export interface SwitchoverOptions {
+  /** The member that is to be operational. */
+  readonly to: string;
+  /** How long the databases may be fenced before all is undone, and the other member may take to get level before; 60 seconds when not given. */
+  readonly timeoutMs?: number;
+  /** Only check whether it can be done. */
+  readonly dryRun?: boolean;
+}
+
+export interface CancelResult {
+  readonly roles: readonly RoleView[];
+}
+
+export interface SwitchoverResult {
+  readonly from: string;
+  readonly to: string;
+  /** That has begun, or would. */
+  readonly epoch: number;
+  readonly dryRun: boolean;
+  /** From the fence until the other member's epoch was seen to have begun; null when nothing was done. */
+  readonly interruptedMs: number | null;
+  readonly roles: readonly RoleView[];
+}
+
 /** How a drill ended: whether a promotion was proved to work. */
 export interface DrillOutcome {
   readonly ok: boolean;
@@ -261,10 +286,14 @@ export interface MemberControl {
   fence(databases?: readonly string[]): Promise<FenceResult[]>;
   /** Makes a mirror the operational member, in an epoch of its own. */
   promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
-  /** The operational member gives its role up; nobody has it until a member is promoted. */
-  demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   /** Keeps what is in no later epoch, and makes a member that was deposed, or a mirror that diverged, follow again. */
   rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
+  /** Hands the role over to another member: nothing is lost, nothing copied, and all is undone when it fails. */
+  switchover(options: SwitchoverOptions, onStep?: StepListener): Promise<SwitchoverResult>;
+  /** Undoes the hand-over that is under way; the new roles say when that was too late. @throws MemberError SWITCHOVER_NONE. */
+  cancelSwitchover(): Promise<CancelResult>;
+  /** The operational member gives its role up; nobody has it until a member is promoted. */
+  demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   /** Whether a member is ready to take over now. Changes nothing. @throws ConfigError MEMBER_UNKNOWN. */
   validate(member: string): Promise<ValidateResult>;
   /** Keeps an event of how a drill ended. */

@@ -27,6 +27,38 @@ export type MemberErrorCode =
   | "DEMOTION_UNFINISHED"
   /** The hook beforePromote does not consent. */
   | "PROMOTION_VETOED"
+  /** What a member was offered cannot be taken by it. */
+  | "OFFER_REFUSED"
+  /** Another hand-over is under way. */
+  | "SWITCHOVER_RUNNING"
+  /** Nobody to hand over to. */
+  | "SWITCHOVER_TARGET"
+  /** A reporting member. */
+  | "SWITCHOVER_TYPE"
+  /** The other member's daemon does not run, or cannot be reached. */
+  | "SWITCHOVER_DOWN"
+  /** The other member does not follow in this epoch. */
+  | "SWITCHOVER_EPOCH"
+  /** The other member has no copy of a database. */
+  | "SWITCHOVER_DATABASES"
+  /** Something is wrong with a database, or with the other member. */
+  | "SWITCHOVER_ERROR"
+  /** Integration is held back there. */
+  | "SWITCHOVER_HELD"
+  /** A database is fenced by hand. */
+  | "SWITCHOVER_FENCED"
+  /** Nothing can be put into the other member's mailbox. */
+  | "SWITCHOVER_MAILBOX"
+  /** The other member did not get level in time. */
+  | "SWITCHOVER_BEHIND"
+  | "SWITCHOVER_TIMEOUT"
+  | "SWITCHOVER_CANCELLED"
+  /** The other member does not take the offer. */
+  | "SWITCHOVER_REFUSED"
+  /** Nobody knows yet whether the offer was taken. */
+  | "SWITCHOVER_UNSETTLED"
+  /** There is nothing to cancel. */
+  | "SWITCHOVER_NONE"
   /** A transaction, or time, that is integrated already. */
   | "UNTIL_PASSED"
   /** A transaction ID for several databases. */

@@ -1,13 +1,14 @@
 /**
  * The user's programs, run for what happens to this member.
  *
- * Guarantee: nothing waits for them but the command that promotes. They are run in the background, one at a time; one
+ * Guarantee: nothing waits for them but what promotes or hands over. They are run in the background, one at a time; one
  * that hangs delays other programs, and neither capture nor integration nor a fence.
  */
 import type { HookEvent } from "../config/configuration.ts";
 import { askBeforePromote } from "../hooks/ask-before-promote.ts";
 import { type HookDocument, runHook } from "../hooks/run-hook.ts";
 import { type OnceOutcome, runHookOnce } from "../hooks/run-hook-once.ts";
+import type { HookOccasion } from "../journal/hook-ledger.ts";
 import { knownEpoch, type RoleState } from "../roles/role-state.ts";
 import { errorView } from "./error-view.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -68,6 +69,10 @@ export class MemberHooks {
     if (role === "demoted") this.#enqueue("afterFence", null, () => this.#once("afterFence", {}, this.#demotion()));
     if (role === "operational" && this.#hasTakenOver())
       this.#enqueue("afterPromote", null, () => this.#once("afterPromote", {}, this.#takeOver()));
+    if (role === "operational" && this.#undone() !== null)
+      this.#enqueue("afterPromote", null, () => this.#tellUndone());
+    if (role === "mirror" && this.#hasHandedOver())
+      this.#enqueue("afterFence", null, () => this.#once("afterFence", {}, this.#handOver()));
     if (this.#roleChange() !== null) this.#enqueue("roleChanged", null, () => this.#tellRole());
   }
 
@@ -86,6 +91,26 @@ export class MemberHooks {
     throw new MemberError("PROMOTION_VETOED", message, {
       hint: "Remove what it objects to. `afterimage promote` asks again; --force with the operational member's name does without.",
     });
+  }
+
+  /**
+   * Runs the hook beforeFence before this member hands over, and waits for it.
+   * @param epoch the one that `to` is to begin.
+   * @throws HookError when it fails: then nothing is to be fenced.
+   */
+  async askToFence(epoch: number, to: string): Promise<void> {
+    const { self, store, nowMs } = this.#context;
+    if (self.hooks.beforeFence === undefined) return;
+    const old = this.#roles.epoch;
+    const change = { role: { old: "operational", new: "mirror" }, epoch: { old, new: epoch } } as const;
+    // Before it runs: whatever it has done must be undone when the epoch does not begin.
+    store.hooks.saveDone({ event: "beforeFence", role: "mirror", epoch }, nowMs());
+    try {
+      await this.#run(this.#document("beforeFence", { to }, change));
+    } catch (error) {
+      this.settled();
+      throw error;
+    }
   }
 
   /** Runs the hook beforeFence before this member gives its role up, and waits for it. @throws HookError: then it keeps the role. */
@@ -195,6 +220,32 @@ export class MemberHooks {
     const { epoch, history } = this.#roles;
     const old = history.epochs.at(-2)?.epoch ?? null;
     return { role: { old: "mirror", new: "operational" }, epoch: { old, new: epoch } };
+  }
+
+  /** The hand-over for which beforeFence was run, when its epoch has not begun; null when there is none. */
+  #undone(): HookOccasion | null {
+    const last = this.#context.store.hooks.newest("beforeFence");
+    return last?.role === "mirror" && last.epoch > this.#roles.epoch ? { event: "beforeFence", ...last } : null;
+  }
+
+  /** What beforeFence has stopped is to be started again. */
+  async #tellUndone(): Promise<OnceOutcome> {
+    const undone = this.#undone();
+    if (undone === null || this.#roles.state.role !== "operational") return { kind: "done before" };
+    const outcome = await this.#run(this.#document("afterPromote", { undone: true }));
+    this.#context.store.hooks.forget(undone);
+    return outcome;
+  }
+
+  #hasHandedOver(): boolean {
+    const [before, current] = this.#roles.history.epochs.slice(-2);
+    return current?.reason === "switchover" && before?.member === this.#context.self.name;
+  }
+
+  #handOver(): Required<Change> {
+    const { epoch, history } = this.#roles;
+    const old = history.epochs.at(-2)?.epoch ?? null;
+    return { role: { old: "operational", new: "mirror" }, epoch: { old, new: epoch } };
   }
 
   #demotion(): Required<Change> {

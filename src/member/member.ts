@@ -25,7 +25,16 @@ import { IntegrationControl } from "./integration-control.ts";
 import { type Live, liveContext } from "./live-context.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
-import type { PromoteOptions, PromoteResult, RejoinOptions, RejoinResult, ReloadResult } from "./member-control.ts";
+import type {
+  CancelResult,
+  PromoteOptions,
+  PromoteResult,
+  RejoinOptions,
+  RejoinResult,
+  ReloadResult,
+  SwitchoverOptions,
+  SwitchoverResult,
+} from "./member-control.ts";
 import { MemberHooks } from "./member-hooks.ts";
 import {
   connectionFingerprint,
@@ -39,6 +48,7 @@ import { MemberRoles } from "./member-roles.ts";
 import { MemberRun } from "./member-run.ts";
 import { MirrorDatabases } from "./mirror-databases.ts";
 import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
+import { OfferTaker } from "./offer-taker.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { Peer } from "./peer.ts";
@@ -55,6 +65,7 @@ import { Signal } from "./signal.ts";
 import { Staleness } from "./staleness.ts";
 import { buildStatus } from "./status-builder.ts";
 import { leftOfDropped } from "./surplus.ts";
+import { Switchover } from "./switchover.ts";
 import { type ValidateResult, validate } from "./validation.ts";
 import { Watchdog } from "./watchdog.ts";
 import { watchedWork } from "./watched-work.ts";
@@ -75,6 +86,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
   readonly roles: MemberRoles;
   readonly hooks: MemberHooks;
+  /** Of this member's role to another one. */
+  readonly handover = new Switchover(this);
+  /** Of another member's role to this one. */
+  readonly offers = new OfferTaker(this);
   /** Of the daemon that serves this member. */
   readonly daemonRun: MemberRun;
   readonly identity: IdentityWatch;
@@ -278,6 +293,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     }
     live.databases = plan.databases;
     live.duty = plan.duty;
+    // In another epoch the next segment arrives at another place.
+    if (live.epoch !== plan.epoch) for (const duty of this.mirrors.values()) duty.due.set();
     live.epoch = plan.epoch;
     live.journals = [...new Set([...plan.databases.keys(), ...this.context.store.databaseNames()])];
     this.context.space.measure();
@@ -357,7 +374,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const { duty, state } = this.roles;
     const { context, operational, mirrors, integration, deep } = this;
     const duties = dutyFacts({ context, duty, operational, mirrors, integration, deep, upstream });
-    const errors = [...this.roles.errors, ...this.#found.errors];
+    const errors = [...this.roles.errors, ...this.handover.errors, ...this.#found.errors];
     const parts = {
       ...{ role, duty, epoch: knownEpoch(state) },
       duties,
@@ -369,6 +386,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       run: this.daemonRun.view,
       seen: this.#sightings.view(),
       collecting: this.collecting,
+      handover: this.handover.view ?? this.offers.refused,
     };
     const status = this.#staleness.describe(buildStatus(this.context, parts), upstream, this.context.nowMs());
     return this.running ? status : { ...status, state: "down", reachable: false };
@@ -383,12 +401,20 @@ export class Member extends MemberCommands implements AsyncDisposable {
     return await this.context.steps.during(onStep, () => promote(this, options));
   }
 
-  override async demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult> {
-    return await this.context.steps.during(onStep, () => demote(this, options));
-  }
-
   override async rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult> {
     return await this.context.steps.during(onStep, () => this.#rejoins.run(() => rejoin(this, options)));
+  }
+
+  override async switchover(options: SwitchoverOptions, onStep?: StepListener): Promise<SwitchoverResult> {
+    return await this.context.steps.during(onStep, () => this.handover.begin(options));
+  }
+
+  override async cancelSwitchover(): Promise<CancelResult> {
+    return await this.handover.cancel();
+  }
+
+  override async demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult> {
+    return await this.context.steps.during(onStep, () => demote(this, options));
   }
 
   override async validate(member: string): Promise<ValidateResult> {

@@ -66,7 +66,9 @@ export async function serveIfClaimed(member: Member): Promise<boolean> {
   if (roles.state.role !== "claimed" || roles.duty === "none") return true;
   if (!(await attemptAll(member, "UNFENCE_FAILED", (name, path) => makeWritable(member, name, path)))) return false;
   roles.apply({ type: "served" });
-  const { epoch } = roles;
+  const { epoch, history } = roles;
+  if (history.current?.reason === "switchover")
+    context.steps.done("switchover:served", `the databases of ${context.self.name} are writable`);
   context.event("warn", "OPERATIONAL", null, `this member is operational in epoch ${epoch}`, { epoch });
   return true;
 }

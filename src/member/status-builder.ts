@@ -9,6 +9,7 @@ import {
   type DatabaseStatus,
   type ErrorView,
   type FollowerStatus,
+  type HandoverView,
   type HoldView,
   type JournalStatus,
   type MemberRole,
@@ -58,6 +59,7 @@ export interface StatusParts {
   /** Whom this member follows; null on the operational member. */
   readonly upstream: Peer | null;
   readonly watchdog: Watchdog;
+  readonly handover: HandoverView | null;
   /** Null when no daemon serves this member. */
   readonly run: RunView | null;
   readonly seen: Readonly<Record<string, RunView>>;
@@ -85,6 +87,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     followers: Object.fromEntries([...parts.followers].map((follower) => withStall(follower, parts.watchdog))),
     errors: [...parts.errors],
     history: context.history.epochs.map(encodeEpoch),
+    handover: parts.handover,
     ...hookFaults(context.self.hooks),
     journal: parts.journal,
     run: parts.run,

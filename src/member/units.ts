@@ -4,6 +4,7 @@ import { runBackupJob } from "./jobs/backup.ts";
 import { runDatabasesJob } from "./jobs/databases.ts";
 import { runDeepVerifyJob } from "./jobs/deep-verify.ts";
 import { runDrillJob } from "./jobs/drill.ts";
+import { runHandoverJob } from "./jobs/handover.ts";
 import { runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
 import { runObserveJob } from "./jobs/observe.ts";
@@ -38,6 +39,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
   const units: [string, Unit][] = [
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
+    ["handover", unit([plan.duty], (stop) => runHandoverJob(member, stop))],
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["rejoin", unit([], (stop) => runRejoinJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],

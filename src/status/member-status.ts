@@ -194,6 +194,21 @@ const runSchema = z.object({
   beat: z.int().min(0),
 });
 
+const handoverSchema = z.object({
+  /** Of the offer. */
+  id: hex16,
+  /** That is offered. */
+  epoch: z.int().min(1),
+  to: z.string(),
+  /**
+   * Of the offering member: `preparing`, `offered`: it may be taken now, `withdrawing`: it may not be taken any more. Of the
+   * other one: `refused`.
+   */
+  state: z.enum(["preparing", "offered", "withdrawing", "refused"]),
+  /** Why it was refused. */
+  error: errorSchema.nullable(),
+});
+
 export const memberStatusSchema = z.object({
   version: z.literal(STATUS_VERSION),
   mirror: z.string(),
@@ -214,6 +229,8 @@ export const memberStatusSchema = z.object({
   errors: z.array(errorSchema).default([]),
   /** The epochs that the member knows of, oldest first: who reigned, and from which positions on. */
   history: z.array(epochDocumentSchema).default([]),
+  /** The role as it is being offered, or was offered and refused; null or absent when nothing is handed over. */
+  handover: handoverSchema.nullable().optional(),
   /** Programs of hooks that cannot be run, and why, one sentence each; absent when all can. */
   hookFaults: z.array(z.string()).optional(),
   /** Null when it is not known. */
@@ -237,6 +254,7 @@ export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;
 export type RunView = z.infer<typeof runSchema>;
+export type HandoverView = z.infer<typeof handoverSchema>;
 export type MemberStatus = z.infer<typeof memberStatusSchema>;
 
 /** The answer of `afterimage status --json`. */

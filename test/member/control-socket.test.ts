@@ -18,6 +18,7 @@ import type {
   SeedOptions,
   SegmentFilter,
   ShipOptions,
+  SwitchoverOptions,
   SyncOptions,
 } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
@@ -102,6 +103,15 @@ class EchoMember implements MemberControl {
     return [{ database: "shop", method: "resync" as const, bytes, pages: 1, error: "MIRROR_INCONSISTENT" }];
   }
 
+  async switchover({ to, dryRun = false }: SwitchoverOptions, onStep?: StepListener) {
+    onStep?.({ step: "switchover:checked", message: "nothing is against it" });
+    return { from: "lisbon", to, epoch: 2, dryRun, interruptedMs: null, roles: [] };
+  }
+
+  async cancelSwitchover(): Promise<never> {
+    throw new MemberError("SWITCHOVER_NONE", "lisbon hands over to nobody");
+  }
+
   async promote(options: PromoteOptions, onStep?: StepListener) {
     this.asked.push(options);
     onStep?.({ step: "promote:claimed", message: "the epoch has begun" });
@@ -112,19 +122,19 @@ class EchoMember implements MemberControl {
     return { member: "porto", epoch: 2, from: "lisbon", databases: [received], collected: [], untold: ["faro"], roles };
   }
 
-  async demote({ dryRun = false }: DemoteOptions, onStep?: StepListener) {
-    onStep?.({ step: "demote:begun", message: "the role is given up" });
-    const followers = [{ member: "porto", reachable: true, lacks: { shop: 0, books: null } }];
-    const databases = [{ database: "shop", end: POSITION }];
-    return { member: "lisbon", epoch: 1, dryRun, steps: ["fence"], databases, followers, roles: [] };
-  }
-
   async rejoin(options: RejoinOptions, onStep?: StepListener) {
     this.asked.push(options);
     onStep?.({ step: "rejoin:kept", message: "kept" });
     const [database, directory] = ["shop", "/state/diverged/shop/1-2-3"];
     const one = { database, transactions: 2, lost: "1:3:c", fork: null, directory, state: "rejoined" as const };
     return { member: "porto", epoch: 2, operational: "lisbon", databases: [one], roles: [] };
+  }
+
+  async demote({ dryRun = false }: DemoteOptions, onStep?: StepListener) {
+    onStep?.({ step: "demote:begun", message: "the role is given up" });
+    const followers = [{ member: "porto", reachable: true, lacks: { shop: 0, books: null } }];
+    const databases = [{ database: "shop", end: POSITION }];
+    return { member: "lisbon", epoch: 1, dryRun, steps: ["fence"], databases, followers, roles: [] };
   }
 
   async validate(member: string) {

@@ -8,7 +8,7 @@ import { nextEpoch } from "../../src/roles/epoch-history.ts";
 import {
   isFencedIn,
   knownEpoch,
-  type Offer,
+  type OpenOffer,
   type RoleEvent,
   type RoleState,
   transition,
@@ -21,17 +21,32 @@ interface ModelMember {
   readonly name: Name;
   state: RoleState;
   up: boolean;
+  /** What its status says of an offer. */
+  says: { readonly id: string; readonly state: "preparing" | "offered" | "withdrawing" } | null;
+  /** On their way into its mailbox: an attempt of which the outcome is not known may be repeated. */
+  late: OpenOffer[];
   /** In its mailbox: written by the offering member, taken away by this one or by the offering one. */
-  offered: Offer | null;
+  offered: OpenOffer | null;
   /** In its mailbox, under the name that only this member gives. */
-  taken: Offer | null;
+  taken: OpenOffer | null;
 }
 
 type Step =
   | { readonly kind: "switchover"; readonly from: Name; readonly to: Name }
   | { readonly kind: "promote"; readonly at: Name }
   | {
-      readonly kind: "publish" | "withdraw" | "take" | "record" | "serve" | "crash" | "start" | "rejoin" | "demote";
+      readonly kind:
+        | "prepare"
+        | "deliver"
+        | "publish"
+        | "withdraw"
+        | "take"
+        | "record"
+        | "serve"
+        | "crash"
+        | "start"
+        | "rejoin"
+        | "demote";
       readonly at: Name;
     }
   /** Whether what reigns now has everything that a demoted member has, decides what becomes of that one. */
@@ -47,6 +62,8 @@ class World {
       name,
       state: { role, epoch: 1 },
       up: true,
+      says: null,
+      late: [],
       offered: null,
       taken: null,
     });
@@ -65,15 +82,21 @@ class World {
     switch (step.kind) {
       case "switchover": {
         const epoch = nextEpoch(knownEpoch(state), step.to, NAMES);
-        const offer = { id: String(this.#offers++), epoch, from: step.from, to: step.to, starts: {} };
+        const offer = { id: String(this.#offers++), epoch, from: step.from, to: step.to, starts: null };
         if (step.from !== step.to) this.#apply(member, { type: "offer", offer });
         return;
       }
       case "promote":
         this.#apply(member, { type: "promote", epoch: nextEpoch(knownEpoch(state), step.at, NAMES) });
         return;
+      case "prepare":
+        if (state.role === "offering") this.#apply(member, { type: "offer", offer: { ...state.offer, starts: {} } });
+        return;
       case "publish":
-        this.#publish(state);
+        this.#publish(member);
+        return;
+      case "deliver":
+        member.offered = member.late.shift() ?? member.offered;
         return;
       case "withdraw":
         this.#withdraw(member);
@@ -82,7 +105,7 @@ class World {
         this.#takeOffer(member);
         return;
       case "record":
-        if (member.taken !== null) this.#apply(member, { type: "claim", offer: member.taken });
+        this.#record(member);
         return;
       case "serve":
         this.#apply(member, { type: "served" });
@@ -102,21 +125,25 @@ class World {
     }
   }
 
-  /** Repeatable: what lies there, or lay there and was taken, is the same offer. */
-  #publish(state: RoleState): void {
-    if (state.role !== "offering") return;
-    const target = this.members[state.offer.to as Name];
-    if (target.taken?.id !== state.offer.id) target.offered = state.offer;
+  /** Says first that it may be taken; repeatable, and an attempt may arrive at any later time. */
+  #publish(member: ModelMember): void {
+    const { state } = member;
+    if (state.role !== "offering" || state.offer.starts === null || member.says?.state === "withdrawing") return;
+    const { offer } = state;
+    member.says = { id: offer.id, state: "offered" };
+    const target = this.members[offer.to as Name];
+    if (target.offered?.id !== offer.id && target.taken?.id !== offer.id)
+      target.late.push({ ...offer, starts: offer.starts ?? {} });
   }
 
-  /** Only the removal of a file that was there proves anything: before it was published it may be published yet. */
+  /** Says so first, then removes the file; what was taken by then cannot be withdrawn. */
   #withdraw(member: ModelMember): void {
     const { state } = member;
     if (state.role !== "offering") return;
     const target = this.members[state.offer.to as Name];
-    if (target.offered?.id !== state.offer.id) return;
-    target.offered = null;
-    this.#apply(member, { type: "offerWithdrawn" });
+    member.says = { id: state.offer.id, state: "withdrawing" };
+    if (target.offered?.id === state.offer.id) target.offered = null;
+    if (target.taken?.id !== state.offer.id) this.#apply(member, { type: "offerWithdrawn" });
   }
 
   #takeOffer(member: ModelMember): void {
@@ -124,6 +151,15 @@ class World {
     if (offered === null || "refused" in transition(member.state, { type: "claim", offer: offered })) return;
     member.offered = null;
     member.taken = offered;
+  }
+
+  /** Asks once more whether it may be taken: what came late may have been withdrawn before it was taken. */
+  #record(member: ModelMember): void {
+    const { taken, state } = member;
+    if (taken === null || knownEpoch(state) >= taken.epoch) return;
+    const { says } = this.members[taken.from as Name];
+    if (says?.id === taken.id && says.state === "offered") this.#apply(member, { type: "claim", offer: taken });
+    else member.taken = null;
   }
 
   /** Reads the other's status. */
@@ -145,6 +181,7 @@ class World {
     const result = transition(member.state, event);
     if ("refused" in result) return;
     member.state = result.next;
+    if (member.state.role !== "offering") member.says = null;
     if (member.state.role !== "claimed" && member.state.role !== "operational") return;
     const reigning = this.reigns.get(member.state.epoch) ?? new Set();
     this.reigns.set(member.state.epoch, reigning.add(member.name));
@@ -159,7 +196,8 @@ class World {
     for (const last of [[], ["withdraw"], []] as const) {
       for (let round = 0; round < 4; round++) {
         for (const at of NAMES) {
-          for (const kind of ["start", "publish", "take", "record", "serve", ...last] as const) this.take({ kind, at });
+          for (const kind of ["start", "prepare", "publish", "deliver", "take", "record", "serve", ...last] as const)
+            this.take({ kind, at });
           for (const to of NAMES) this.take({ kind: "look", at, to });
         }
       }
@@ -175,7 +213,18 @@ const name = fc.constantFrom(...NAMES);
 const ordinary = fc.oneof(
   fc.record({ kind: fc.constant("switchover" as const), from: name, to: name }),
   fc.record({
-    kind: fc.constantFrom("publish", "withdraw", "take", "record", "serve", "crash", "start", "rejoin"),
+    kind: fc.constantFrom(
+      "prepare",
+      "publish",
+      "deliver",
+      "withdraw",
+      "take",
+      "record",
+      "serve",
+      "crash",
+      "start",
+      "rejoin",
+    ),
     at: name,
   }),
   fc.record({ kind: fc.constant("look" as const), at: name, to: name, continues: fc.boolean() }),

@@ -19,12 +19,14 @@ export async function runIntegrateJob(member: Member, duty: MirrorDuty, stop: Ab
 async function integrateFrom(directory: string, member: Member, duty: MirrorDuty, stop: AbortSignal): Promise<void> {
   const watcher = new InboxWatcher(member.context, { database: duty.name, directory, arrived: duty.due });
   try {
-    while (!stop.aborted && duty.inbox.directory === directory) {
+    while (!stop.aborted) {
       const before = duty.inbox.taken;
       await duty.poll(upstreamEnd(member, duty.name), stop);
       await watcher.looked(duty.inbox.taken - before);
       if (duty.beginsAnew) await bridge(member, duty);
       if (isStranded(member, duty)) await duty.orderResync((resync) => resync.goOn());
+      // What comes next arrives elsewhere, where nobody watches yet.
+      if (duty.inbox.directory !== directory) break;
       await duty.due.wait(duty.heldBy === null ? watcher.intervalMs : HELD_INTERVAL_MS, stop);
     }
   } finally {
