@@ -13,6 +13,8 @@ interface DemoFlags {
   /** Orders a second. */
   readonly rate: number;
   readonly keep?: boolean;
+  /** Commander's name for `--no-failover`. */
+  readonly failover: boolean;
 }
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -23,7 +25,7 @@ async function demo(args: GlobalOptions & DemoFlags, io: CommandIo): Promise<num
   const signal = stopRequest(STOP_SIGNALS);
   const say = (line: string) => (args.json === true ? io.err(line) : io.out(line));
   try {
-    const options = { seconds: args.seconds, ordersPerSecond: args.rate, keep: args.keep === true };
+    const options = { ...args, ordersPerSecond: args.rate, keep: args.keep === true };
     const { result, segments, problems } = await runDemo(options, { say, signal });
     say(`\n${formatResult(result, segments)}\n`);
     for (const problem of problems) io.err(`wrong: ${problem}`);
@@ -45,6 +47,7 @@ export const registerDemo: Register = (program, execute) => {
     .description("show a live database being mirrored to two mirrors and a mirror-mirror, in a temporary directory")
     .option("--seconds <n>", "how long", parseCount, 20)
     .option("--rate <n>", "orders a second", parseCount, 200)
+    .option("--no-failover", "do not lose the operational machine at the end")
     .option("--keep", "leave databases, journals and logs behind")
     .action((flags: DemoFlags, command: Command) =>
       execute(command, (globals, io) => demo({ ...globals, ...flags }, io)),

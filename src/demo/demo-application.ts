@@ -1,9 +1,10 @@
 /**
- * Process: the application. Arguments: the database's path, orders a second.
+ * Process: the application. Arguments: the database's path, orders a second. A database that is there already is gone on with.
  *
  * Most transactions are small orders; now and then one has hundreds of lines, an order is cancelled, all stock moves, or
  * the schema changes.
  */
+import { existsSync } from "node:fs";
 import type { ApplicationReport } from "./demo-messages.ts";
 import { OrderBook } from "./order-book.ts";
 import { runReportingChild } from "./reporting-child.ts";
@@ -20,18 +21,19 @@ const STEP_BUDGET_MS = 50;
 
 const [path = "", rateText = ""] = process.argv.slice(2);
 const ordersPerSecond = Number(rateText);
-const book = OrderBook.create(path, { now: Date.now, random: Math.random });
+const sources = { now: Date.now, random: Math.random };
+const book = existsSync(path) ? OrderBook.open(path, sources) : OrderBook.create(path, sources);
 const startedMs = performance.now();
-let schemaChanges = 0;
+const { orders: firstOrders, schemaChanges: firstChanges } = book;
 
 runReportingChild({
   step: () => {
     const began = performance.now();
-    if (schemaChanges < MOST_CHANGES_OF_SCHEMA && began - startedMs > (schemaChanges + 1) * CHANGE_SCHEMA_EVERY_MS) {
-      schemaChanges++;
+    const changes = book.schemaChanges - firstChanges;
+    if (book.schemaChanges < MOST_CHANGES_OF_SCHEMA && began - startedMs > (changes + 1) * CHANGE_SCHEMA_EVERY_MS) {
       book.changeSchema();
     }
-    while (book.orders < ((performance.now() - startedMs) / 1000) * ordersPerSecond) {
+    while (book.orders - firstOrders < ((performance.now() - startedMs) / 1000) * ordersPerSecond) {
       placeNext();
       if (performance.now() - began > STEP_BUDGET_MS) return 0;
     }

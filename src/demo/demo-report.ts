@@ -20,6 +20,16 @@ export interface MemberResult {
   readonly readErrors: number;
 }
 
+/** What became of the loss of the operational machine. */
+export interface FailoverResult {
+  /** Transactions that had been committed there, and are in no database that is left. */
+  readonly lost: number;
+  /** How long `afterimage promote` took. */
+  readonly secondsToPromote: number;
+  /** From the loss to the application's first commit on its successor. */
+  readonly secondsToRecover: number;
+}
+
 /** The object that `--json` prints last. */
 export interface DemoResult {
   readonly ok: boolean;
@@ -30,6 +40,8 @@ export interface DemoResult {
   /** Transactions that the application committed. */
   readonly committed: number;
   readonly members: readonly MemberResult[];
+  /** Null when no machine was lost. */
+  readonly failover: FailoverResult | null;
 }
 
 export interface MirrorProgress {
@@ -91,7 +103,13 @@ export function formatResult(result: DemoResult, segments: number): string {
     line(header),
     line(widths.map((width) => "─".repeat(width))),
     ...rows.map(line),
+    ...(result.failover === null ? [] : ["", formatFailover(result.failover)]),
   ].join("\n");
+}
+
+function formatFailover({ lost, secondsToPromote, secondsToRecover }: FailoverResult): string {
+  const promoted = `promoted in ${secondsToPromote.toFixed(1)} s, the application went on ${secondsToRecover.toFixed(1)} s after the loss`;
+  return `Loss of the operational machine: ${lost === 0 ? "no commit" : `${count(lost)} COMMITS`} lost; ${promoted}`;
 }
 
 function formatMirror({ member, status, recentLagMs, readErrors }: MirrorProgress): string {

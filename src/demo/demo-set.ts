@@ -44,8 +44,7 @@ interface DemoSetOptions {
 export class DemoSet {
   readonly root: string;
   readonly members: readonly DemoMember[];
-  readonly operational: string;
-  readonly mirrors: readonly DemoMember[];
+  #operational: string;
   readonly #journal: Readonly<Record<string, string | number>>;
   readonly #daemons = new Map<string, ManagedProcess>();
 
@@ -53,14 +52,30 @@ export class DemoSet {
   constructor(options: DemoSetOptions) {
     this.root = options.root;
     this.members = options.members;
-    this.mirrors = options.members.filter((member) => member.follows !== null);
-    this.operational = options.members.find((member) => member.follows === null)?.member ?? "";
+    this.#operational = options.members.find((member) => member.follows === null)?.member ?? "";
     for (const { member } of this.members) {
       for (const directory of ["mailbox", "state", "data"])
         mkdirSync(join(this.root, member, directory), { recursive: true });
     }
     this.#journal = options.journal ?? { rotate: "continuous" };
     this.configure(null);
+  }
+
+  /** Whom the set takes for the operational member. */
+  get operational(): string {
+    return this.#operational;
+  }
+
+  /** All others, with whom they follow by the configuration; the member that was operational first follows whoever is now. */
+  get mirrors(): readonly DemoMember[] {
+    return this.members
+      .filter(({ member }) => member !== this.#operational)
+      .map(({ member, follows }) => ({ member, follows: follows ?? this.#operational }));
+  }
+
+  /** From now on `member` is the operational one. */
+  takeOver(member: string): void {
+    this.#operational = member;
   }
 
   /** Writes the configuration, with these mailboxes or with directories; daemons read it when they start. */
@@ -105,6 +120,14 @@ export class DemoSet {
     return [...this.#daemons.values()].filter((daemon) => daemon.exit !== null);
   }
 
+  /** Ends a daemon without warning. */
+  async killDaemon(member: string): Promise<void> {
+    const daemon = this.#daemons.get(member);
+    daemon?.kill("SIGKILL");
+    await daemon?.exited;
+    this.#daemons.delete(member);
+  }
+
   /** Ends every daemon with SIGTERM and waits for them; returns those that did not end with exit code 0. */
   async stopDaemons(): Promise<ManagedProcess[]> {
     const daemons = [...this.#daemons.values()];
@@ -133,6 +156,12 @@ export class DemoSet {
     return end !== null && position !== null && samePosition(end, position);
   }
 
+  /** Whether the mirror has integrated something of the epoch that the operational member reigns in. */
+  isFollowing(mirror: string): boolean {
+    const epoch = this.status(this.operational)?.epoch ?? null;
+    return epoch !== null && this.databaseStatus(mirror)?.integrated?.epoch === epoch;
+  }
+
   /** Every mirror's integrated position, as text: moves as long as the set moves. */
   progress(): string {
     return this.mirrors
@@ -153,17 +182,18 @@ export class DemoSet {
   }
 
   #configuration(mailboxes: MailboxSections | null): object {
+    const first = this.members.find((member) => member.follows === null)?.member ?? "";
     const members: Record<string, object> = {};
     for (const { member, follows } of this.members) {
       members[member] = {
         ...(mailboxes?.members.get(member) ?? { mailbox: pathToFileURL(this.mailboxPath(member)).href }),
-        ...(follows === null || follows === this.operational ? {} : { follows }),
+        ...(follows === null || follows === first ? {} : { follows }),
         state: this.statePath(member),
         databases: { [DATABASE]: this.databasePath(member) },
       };
     }
     const ssh = mailboxes === null ? {} : { ssh: mailboxes.ssh };
-    return { mirror: "demo", operational: this.operational, members, ...ssh, journal: this.#journal };
+    return { mirror: "demo", operational: first, members, ...ssh, journal: this.#journal };
   }
 }
 

@@ -17,11 +17,13 @@ import {
 import {
   type DemoProgress,
   type DemoResult,
+  type FailoverResult,
   formatProgress,
   type MemberResult,
   PROGRESS_LEGEND,
 } from "./demo-report.ts";
 import { type DemoMember, DemoSet } from "./demo-set.ts";
+import { type FailoverStage, failOver } from "./failover-act.ts";
 import { type ManagedProcess, ReportingProcess } from "./managed-process.ts";
 import { OrderAudit } from "./order-audit.ts";
 import { startSftpDaemons } from "./sftp-mailboxes.ts";
@@ -34,12 +36,17 @@ const MEMBERS: readonly DemoMember[] = [
   { member: "faro", follows: "porto" },
 ];
 
+/** The mirror that takes over when the operational machine is lost. */
+const SUCCESSOR = "porto";
+const SECONDS_AFTER_LOSS = 3;
 const STALLED_AFTER_MS = 30_000;
 
 export interface DemoOptions {
   /** How long it runs once every mirror has its reader. */
   readonly seconds: number;
   readonly ordersPerSecond: number;
+  /** Lose the operational machine then. */
+  readonly failover: boolean;
   /** Leave the directory with databases, journals and logs behind. */
   readonly keep: boolean;
 }
@@ -63,7 +70,8 @@ export async function runDemo(options: DemoOptions, surroundings: DemoSurroundin
   await using run = new DemoRun(options, surroundings);
   try {
     await run.start();
-    await run.watch();
+    await run.watch(options.seconds);
+    if (options.failover) await run.failOver();
     await run.drain();
     await run.stop();
     run.compare();
@@ -79,10 +87,15 @@ class DemoRun implements AsyncDisposable {
   readonly #say: (line: string) => void;
   readonly #signal: AbortSignal;
   readonly #set: DemoSet;
-  readonly #application: ReportingProcess<ApplicationReport>;
+  #application: ReportingProcess<ApplicationReport>;
   readonly #readers = new Map<string, ReportingProcess<ReaderReport>>();
   readonly #problems: string[] = [];
   readonly #identical = new Set<string>();
+  /** What the readers had measured before the loss of the operational machine. */
+  readonly #lags = new Map<string, MemberResult["lagMs"]>();
+  #failover: FailoverResult | null = null;
+  #watched = 0;
+  #isApplicationLost = false;
   #compared = false;
 
   constructor(options: DemoOptions, surroundings: DemoSurroundings) {
@@ -90,13 +103,13 @@ class DemoRun implements AsyncDisposable {
     this.#say = surroundings.say;
     this.#signal = surroundings.signal;
     this.#set = new DemoSet({ root: mkdtempSync(join(tmpdir(), "afterimage-demo-")), members: MEMBERS });
-    this.#application = ReportingProcess.fork(
-      "application",
-      "demo-application",
-      [this.#set.databasePath(this.#set.operational), String(options.ordersPerSecond)],
-      join(this.#set.root, "application.log"),
-      applicationReportSchema,
-    );
+    this.#application = this.#startApplication();
+  }
+
+  #startApplication(): ReportingProcess<ApplicationReport> {
+    const args = [this.#set.databasePath(this.#set.operational), String(this.#options.ordersPerSecond)];
+    const log = join(this.#set.root, "application.log");
+    return ReportingProcess.fork("application", "demo-application", args, log, applicationReportSchema);
   }
 
   note(problem: string): void {
@@ -114,14 +127,43 @@ class DemoRun implements AsyncDisposable {
   }
 
   /** Shows a line a second until the time is over. */
-  async watch(): Promise<void> {
+  async watch(seconds: number): Promise<void> {
     this.#say(PROGRESS_LEGEND);
     const beganMs = performance.now();
-    for (let second = 1; second <= this.#options.seconds; second++) {
+    for (let second = 1; second <= seconds; second++) {
       const untilMs = beganMs + second * 1000;
       await this.#until("the next second", () => performance.now() >= untilMs);
-      this.#say(formatProgress(this.#progress(second)));
+      this.#say(formatProgress(this.#progress(++this.#watched)));
     }
+  }
+
+  /** Loses the operational machine, and goes on with another one. */
+  async failOver(): Promise<void> {
+    for (const [member, { latest }] of this.#readers) if (latest?.lagMs) this.#lags.set(member, latest.lagMs);
+    this.#failover = await failOver(this.#stage(), SUCCESSOR);
+    if (this.#failover.lost > 0) this.note(`${this.#failover.lost} commits were lost`);
+    await this.#startReader({ member: MEMBERS[0]?.member ?? "", follows: SUCCESSOR });
+    await this.watch(SECONDS_AFTER_LOSS);
+  }
+
+  #stage(): FailoverStage {
+    return {
+      ...{ set: this.#set, say: this.#say, until: (what, condition) => this.#until(what, condition) },
+      killApplication: async () => {
+        const application = this.#application;
+        this.#isApplicationLost = true;
+        application.kill("SIGKILL");
+        await application.exited;
+      },
+      resumeApplication: async () => {
+        this.#application = this.#startApplication();
+        this.#isApplicationLost = false;
+        const orders = () => this.#application.latest?.orders ?? null;
+        await this.#until("the application reports", () => orders() !== null);
+        const before = orders() ?? 0;
+        await this.#until("the application goes on", () => (orders() ?? 0) > before);
+      },
+    };
   }
 
   /** Stops the application and waits until every mirror has, and shows, its last commit. */
@@ -150,12 +192,12 @@ class DemoRun implements AsyncDisposable {
 
   /** Compares every mirror with the operational database, and each with what the application committed. */
   compare(): void {
-    const operational = this.#set.databasePath(this.#set.operational);
-    settleDatabase(operational);
-    for (const { member } of this.#set.mirrors) {
-      const path = this.#set.databasePath(member);
-      settleDatabase(path);
-      const { identical, differingPages, pages } = compareDatabases(operational, path);
+    const { operational } = this.#set;
+    for (const { member } of MEMBERS) settleDatabase(this.#set.databasePath(member));
+    for (const { member } of this.#mirrors) {
+      const other = member === operational ? (MEMBERS[0]?.member ?? "") : operational;
+      const [expected, path] = [other, member].map((each) => this.#set.databasePath(each));
+      const { identical, differingPages, pages } = compareDatabases(expected ?? "", path ?? "");
       if (identical) this.#identical.add(member);
       else this.note(`${member} differs: pages ${differingPages.join(", ")}, sizes in pages ${pages.join(" and ")}`);
     }
@@ -163,11 +205,18 @@ class DemoRun implements AsyncDisposable {
     this.#compared = true;
   }
 
+  /** Every member that was a mirror at some time, with whom it followed last. */
+  get #mirrors(): readonly DemoMember[] {
+    const [first, ...rest] = MEMBERS;
+    return this.#failover === null || first === undefined ? rest : [...rest, { ...first, follows: SUCCESSOR }];
+  }
+
   outcome(): DemoOutcome {
     const committed = this.#application.latest?.committed ?? 0;
-    const members = this.#set.mirrors.map((mirror) => this.#memberResult(mirror));
+    const members = this.#mirrors.map((mirror) => this.#memberResult(mirror));
     const ok = this.#compared && this.#problems.length === 0;
-    const result = { ok, transport: "sftp" as const, seconds: this.#options.seconds, committed, members };
+    const { seconds } = this.#options;
+    const result = { ok, transport: "sftp" as const, seconds, committed, members, failover: this.#failover };
     return { result, segments: this.#set.segmentCount(), problems: this.#problems };
   }
 
@@ -218,7 +267,7 @@ class DemoRun implements AsyncDisposable {
       follows: follows ?? "",
       integrated: position && { epoch: position.epoch, txid: position.txid, checksum: position.checksum },
       identical: this.#identical.has(member),
-      lagMs: report?.lagMs ?? { p50: null, p99: null },
+      lagMs: this.#lags.get(member) ?? report?.lagMs ?? { p50: null, p99: null },
       reads: report?.reads ?? 0,
       readErrors: report?.readErrors ?? 0,
     };
@@ -255,7 +304,7 @@ class DemoRun implements AsyncDisposable {
   }
 
   #expectAllRunning(): void {
-    const stopping = this.#application.latest?.final === true;
+    const stopping = this.#isApplicationLost || this.#application.latest?.final === true;
     const children = [
       ...(stopping ? [] : [this.#application]),
       ...this.#readers.values(),

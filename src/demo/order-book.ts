@@ -46,14 +46,18 @@ export class OrderBook {
   readonly #db: Database.Database;
   readonly #sources: OrderBookSources;
   readonly #statements: ReturnType<typeof prepareStatements>;
-  #committed = 0;
-  #orders = 0;
-  #schemaChanges = 0;
+  #committed: number;
+  #orders: number;
+  #schemaChanges: number;
 
   private constructor(db: Database.Database, sources: OrderBookSources) {
     this.#db = db;
     this.#sources = sources;
     this.#statements = prepareStatements(db);
+    const { commits, orders, changes } = this.#statements.standing.get() ?? { commits: 0, orders: 0, changes: 0 };
+    this.#committed = commits;
+    this.#orders = orders;
+    this.#schemaChanges = changes;
   }
 
   /** Creates the database at `path` in WAL mode, with products and no orders. */
@@ -64,6 +68,11 @@ export class OrderBook {
     return new OrderBook(db, sources);
   }
 
+  /** Opens the database at `path`, and goes on with what is in it. */
+  static open(path: string, sources: OrderBookSources): OrderBook {
+    return new OrderBook(new Database(path), sources);
+  }
+
   /** Transactions that have been committed since the schema was made; the same number is in `counters.commits`. */
   get committed(): number {
     return this.#committed;
@@ -72,6 +81,11 @@ export class OrderBook {
   /** Orders placed so far, which is also the number of the newest one. */
   get orders(): number {
     return this.#orders;
+  }
+
+  /** How often the schema was changed so far. */
+  get schemaChanges(): number {
+    return this.#schemaChanges;
   }
 
   /** Places one order of `lineCount` lines: the lines, the stock they take, the counters and the order, all or nothing. */
@@ -162,6 +176,12 @@ function createSchema(db: Database.Database, sources: OrderBookSources): void {
 
 function prepareStatements(db: Database.Database) {
   return {
+    standing: db.prepare<[], { commits: number; orders: number; changes: number }>(`
+      SELECT commits, orders,
+        (SELECT count(*) FROM sqlite_master WHERE name LIKE 'delivery@_%' ESCAPE '@' OR name LIKE 'orders@_total@_%' ESCAPE '@')
+          AS changes
+      FROM counters
+    `),
     price: db.prepare<[number], number>("SELECT price FROM product WHERE id = ?").pluck(),
     takeStock: db.prepare("UPDATE product SET stock = stock - ?, sold = sold + ? WHERE id = ?"),
     addLine: db.prepare("INSERT INTO order_line VALUES (?, ?, ?, ?, ?)"),

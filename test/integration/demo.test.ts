@@ -26,6 +26,7 @@ const resultSchema = z.strictObject({
       readErrors: z.int(),
     }),
   ),
+  failover: z.strictObject({ lost: z.int(), secondsToPromote: z.number(), secondsToRecover: z.number() }).nullable(),
 });
 
 /** Runs the demonstration with a temporary directory of its own, so that what it leaves behind can be seen. */
@@ -57,7 +58,7 @@ function processesThatUse(directory: string): string[] {
     .filter((line) => line.includes(directory));
 }
 
-test("the demonstration shows identical mirrors, and says so in JSON", async () => {
+test("the demonstration loses a machine and no commit, ends with identical mirrors, and says so in JSON", async () => {
   const { demo, temporary, output } = startDemo("--seconds", "6", "--rate", "150", "--json");
   expect(await demo.exited).toEqual({ code: 0, signal: null });
   const lines = output();
@@ -69,13 +70,24 @@ test("the demonstration shows identical mirrors, and says so in JSON", async () 
     ["porto", "lisbon"],
     ["coimbra", "lisbon"],
     ["faro", "porto"],
+    ["lisbon", "porto"],
   ]);
   for (const member of result.members) {
     expect(member).toMatchObject({ identical: true, readErrors: 0, integrated: result.members[0]?.integrated });
-    expect(member.reads).toBeGreaterThan(100);
+    expect(member.reads).toBeGreaterThan(20);
   }
+  expect(result.members[0]?.integrated.epoch).toBeGreaterThan(1);
+  expect(result.failover).toMatchObject({ lost: 0, secondsToPromote: expect.any(Number) });
   expect(readdirSync(temporary)).toEqual([]);
   expect(processesThatUse(temporary)).toEqual([]);
+});
+
+test("without a loss the demonstration ends as it began", async () => {
+  const { demo, output } = startDemo("--seconds", "2", "--rate", "50", "--no-failover", "--json");
+  expect(await demo.exited).toEqual({ code: 0, signal: null });
+  const result = resultSchema.parse(JSON.parse(output()[0] ?? ""));
+  expect(result).toMatchObject({ ok: true, failover: null });
+  expect(result.members.map(({ integrated }) => integrated.epoch)).toEqual([1, 1, 1]);
 });
 
 test("Ctrl-C stops every process of the demonstration and removes its directory", async () => {
