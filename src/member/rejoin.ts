@@ -29,6 +29,8 @@ import { dropSurplus, keepSurplus, keptDirectory, removeFiles, type Surplus, sur
 
 const POLL_MS = 100;
 const SERVED_LIMIT_MS = 60_000;
+/** A member that has just begun its epoch may be busy. */
+const ASKED_LIMIT_MS = 10_000;
 /** Of the WAL, that are looked at together. */
 const COUNTED_BYTES = 64 * 1024 * 1024;
 
@@ -70,8 +72,12 @@ async function assertReignKnown({ roles, peers, context }: Member): Promise<void
     });
   }
   const peer = peers.get(current.member);
-  const isRead = peer !== undefined && (await withTimeout(peer.refresh(), READ_TIMEOUT_MS));
-  if (isRead && (peer.status?.epoch ?? 0) >= current.epoch) return;
+  const untilMs = performance.now() + ASKED_LIMIT_MS;
+  while (peer !== undefined && performance.now() < untilMs) {
+    const isRead = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+    if (isRead && (peer.status?.epoch ?? 0) >= current.epoch) return;
+    await delay(POLL_MS);
+  }
   throw new MemberError(
     "REJOIN_UNREACHABLE",
     `${current.member}, operational in epoch ${current.epoch}, cannot be asked`,
