@@ -16,6 +16,7 @@ import type { PromoteOptions, PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import type { Peer } from "./peer.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { planPromotion } from "./promotion-plan.ts";
 import { serveIfClaimed } from "./role-change.ts";
 
 /** Five heartbeats: an operational member that says nothing for so long does not run, or cannot be reached. */
@@ -29,11 +30,6 @@ const SERVED_LIMIT_MS = 60_000;
 const TOLD_LIMIT_MS = 15_000;
 const LIFE_SIGN_MS = 3_000;
 
-interface LifeSign {
-  readonly sign: string;
-  readonly moves: number;
-}
-
 /**
  * @throws MemberError NOT_A_MIRROR, MEMBER_CLONED, STATE_SET_BACK, PROMOTION_TYPE, PROMOTION_ALIVE, PROMOTION_BEHIND, PROMOTION_VETOED,
  * PROMOTION_INCOMPLETE: nothing has changed then; PROMOTION_UNSERVED when the databases cannot be made writable, which
@@ -44,6 +40,8 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
   assertPromotable(member, from, options.force);
   await lookAtAll(member);
   if (options.force === undefined) await assertSilent(member, from);
+  if (options.dryRun === true)
+    return await planPromotion(member, { epoch: ownNextEpoch(member), databases: lastReceived(member) });
   const { steps, self } = member.context;
   const collected = await collectSegments(member, {
     mustHaveAll: options.force === undefined,
@@ -59,7 +57,8 @@ export async function promote(member: Member, options: PromoteOptions): Promise<
   const left = await untold(member, epoch);
   steps.done("promote:told", left.length === 0 ? "every member has been told" : `not told yet: ${left.join(", ")}`);
   const roles = knownRoles(await member.status());
-  return { member: self.name, epoch, from, databases: received, collected, untold: left, roles };
+  const done = { dryRun: false, steps: [], losses: [] };
+  return { member: self.name, epoch, from, ...done, databases: received, collected, untold: left, roles };
 }
 
 function assertPromotable(member: Member, from: string, force: string | undefined): void {
@@ -97,41 +96,35 @@ async function look(peer: Peer): Promise<boolean> {
   return await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
 }
 
-/** Waits until the operational member has said nothing new for a while, neither to this member nor to one that can be asked. */
+/**
+ * Waits until the operational member has said nothing new for a while, neither to this member nor to one that can be asked.
+ * The daemon may have listened for that long already.
+ */
 async function assertSilent(member: Member, from: string): Promise<void> {
-  const peer = member.peers.get(from);
+  const { lifeSigns, peers } = member;
+  const peer = peers.get(from);
   if (peer === undefined || isFencedForGood(peer) || hasGivenUp(peer, member)) return;
-  const signs = new Map<string, LifeSign>();
-  const untilMs = performance.now() + SILENCE_MS;
-  while (performance.now() < untilMs) {
-    await lookAtAll(member);
-    for (const witness of member.peers.values()) {
-      const { name } = witness.member;
-      const sign = lifeSign(witness, from);
-      const last = signs.get(name);
-      const moves = (last?.moves ?? 0) + (last === undefined || last.sign === sign ? 0 : 1);
-      if (sign !== null) signs.set(name, { sign, moves });
+  const beganMs = performance.now();
+  const before = lifeSigns.movesOf(from);
+  for (;;) {
+    for (const [witness, moves] of lifeSigns.movesOf(from)) {
       // What another member has read may have been written just before the end.
-      if (moves < (name === from ? 1 : 2)) continue;
-      const how = name === from ? "its heartbeat moves" : `${name} sees its heartbeat move`;
+      if (moves - (before.get(witness) ?? 0) < (witness === from ? 1 : 2)) continue;
+      const how = witness === from ? "its heartbeat moves" : `${witness} sees its heartbeat move`;
       throw new MemberError("PROMOTION_ALIVE", `${from} is operational and alive: ${how}`, {
         hint: `Stop ${from} first. With --force ${from} it is promoted all the same; then make sure that nobody writes there.`,
       });
     }
-    await delay(LOOK_INTERVAL_MS);
+    const leftMs = (lifeSigns.heardAtMs(from) ?? beganMs) + SILENCE_MS - performance.now();
+    if (leftMs <= 0) return;
+    await delay(Math.min(LOOK_INTERVAL_MS, leftMs));
+    await lookAtAll(member);
   }
 }
 
 /** Its state was set back: it serves nothing until an operator has decided, and this may be the decision. */
 function isFencedForGood({ status }: Peer): boolean {
   return status?.errors.some(({ code }) => code === "STATE_SET_BACK") ?? false;
-}
-
-/** What changes while a member lives: its heartbeat, or the beats of it that another member has seen; null when there are none. */
-function lifeSign({ member, status }: Peer, of: string): string | null {
-  if (member.name === of) return status?.heartbeat ?? null;
-  const seen = status?.seen?.[of];
-  return seen === undefined ? null : `${seen.session} ${seen.beat}`;
 }
 
 /** It serves nobody in this epoch any more, whatever becomes of it. */
