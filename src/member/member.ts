@@ -22,6 +22,7 @@ import { dutyFacts } from "./duty-facts.ts";
 import { IdentityWatch } from "./identity-watch.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
+import { LifeSigns } from "./life-signs.ts";
 import { type Live, liveContext } from "./live-context.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
@@ -106,6 +107,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly integration: IntegrationControl;
   override readonly deep: DeepVerification;
   readonly watchdog: Watchdog;
+  readonly lifeSigns = new LifeSigns();
   readonly metrics: MemberMetrics;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
@@ -321,6 +323,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   #learn(status: MemberStatus): void {
     const { mirror, member, history, run } = status;
     if (mirror !== this.#live.configuration.mirror) return;
+    this.lifeSigns.note(status);
     this.#sightings.saw(member, run);
     this.roles.learn(member, history);
     this.identity.told(status);
