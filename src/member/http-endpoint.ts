@@ -43,6 +43,7 @@ function healthSource(member: Member, version: string): HealthSource {
     return await member.metrics.render(
       {
         ...{ status: facts.status, version, backups: backups.value(), tally: member.context.tally },
+        delaySeconds: member.context.self.delayMs / 1000,
         isWritable: serves === "operational" && [...writable.values()].every(Boolean),
         peers: new Map([...member.peers].map(([name, peer]) => [name, isAlive(member, peer)])),
         nowMs: member.context.nowMs(),

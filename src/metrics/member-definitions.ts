@@ -40,6 +40,16 @@ export const MEMBER_METRICS: readonly MetricDefinition[] = [
     largest(databasesOf(facts.status).map(({ staleSeconds = null }) => staleSeconds)),
   ),
   single(
+    "afterimage_databases_unproved",
+    "Databases of which nothing is proved yet: they have no afterimage_staleness_seconds.",
+    ({ status }) => countDatabases(status, ({ staleSeconds = null }) => staleSeconds === null),
+  ),
+  single(
+    "afterimage_delay_seconds",
+    "So many seconds a mirror holds segments back by its configuration; its staleness is no less.",
+    ({ delaySeconds }) => delaySeconds,
+  ),
+  single(
     "afterimage_upstream_age_seconds",
     "Age of the newest that the member knows of the operational member; 0 on that member itself.",
     ({ status }) => status.upstreamAgeSeconds ?? null,

@@ -10,6 +10,8 @@ export interface MetricFacts {
   readonly version: string;
   /** Whether applications may write to all of its databases. */
   readonly isWritable: boolean;
+  /** `delay` of the configuration. */
+  readonly delaySeconds: number;
   /** By name, whether the heartbeats of the other members move. */
   readonly peers: ReadonlyMap<string, boolean>;
   /** By database, when this member made the newest backup, milliseconds since 1970. */
