@@ -4,7 +4,9 @@ import type { Command } from "commander";
 import { AfterimageError } from "../errors.ts";
 import type { PromoteResult } from "../member/member-control.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
+import { dryRunLines } from "./dry-run-lines.ts";
 import { EXIT } from "./exit-codes.ts";
+import { lossLines } from "./loss-lines.ts";
 import type { Register } from "./register.ts";
 import { roleLines } from "./role-lines.ts";
 import { stepPrinter } from "./step-printer.ts";
@@ -12,19 +14,20 @@ import { withControl } from "./with-control.ts";
 
 const ASK_AGAIN_MS = 30_000;
 
-interface PromoteArguments extends GlobalOptions {
+interface PromoteFlags {
   /** Name of the operational member. */
   readonly force?: string;
+  readonly dryRun?: boolean;
 }
 
-async function promote(args: PromoteArguments, io: CommandIo): Promise<number> {
-  const { force } = args;
-  const attempt = () =>
-    withControl(args, io, (control) => control.promote(force === undefined ? {} : { force }, stepPrinter(args, io)));
+async function promote(args: GlobalOptions & PromoteFlags, io: CommandIo): Promise<number> {
+  const { force, dryRun = false } = args;
+  const options = { dryRun, ...(force === undefined ? {} : { force }) };
+  const attempt = () => withControl(args, io, (control) => control.promote(options, stepPrinter(args, io)));
   const promoted = await untilConsented(attempt, {
     onVeto: (message) => io.err(`${message}; it is asked again in ${ASK_AGAIN_MS / 1000} s`),
   });
-  print(args, io, { promoted }, () => promotedLines(promoted));
+  print(args, io, { promoted }, () => (promoted.dryRun ? plannedLines(promoted) : promotedLines(promoted)));
   return EXIT.done;
 }
 
@@ -45,6 +48,16 @@ export async function untilConsented<T>(attempt: () => Promise<T>, options: Cons
     }
     await delay(options.askAgainMs ?? ASK_AGAIN_MS);
   }
+}
+
+function plannedLines({ member, steps, losses, untold, roles }: PromoteResult): string[] {
+  return [
+    ...dryRunLines(steps),
+    "It would lose, as far as is known:",
+    ...losses.flatMap(lossLines).map((line) => `  ${line}`),
+    ...untold.map((name) => `${name} cannot be reached: it may not be started where it cannot reach ${member}`),
+    ...roleLines(roles),
+  ];
 }
 
 function promotedLines({ member, epoch, from, databases, collected, untold, roles }: PromoteResult): string[] {
@@ -72,7 +85,8 @@ export const registerPromote: Register = (program, execute) => {
     .command("promote")
     .description("make this mirror the operational member, when that one is lost")
     .option("--force <operational>", "whatever the operational member, which must be named, does")
-    .action((flags: { force?: string }, command: Command) =>
+    .option("--dry-run", "make every check, and only say what would be done and lost")
+    .action((flags: PromoteFlags, command: Command) =>
       execute(command, (globals, io) => promote({ ...globals, ...flags }, io)),
     );
 };

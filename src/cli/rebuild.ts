@@ -1,10 +1,12 @@
 /** `afterimage rebuild`: makes a mirror's copies equal to its upstream's, whatever they hold, by the cheapest way. */
 import { type Command, InvalidArgumentError } from "commander";
+import { knownRoles } from "../member/known-roles.ts";
 import type { MemberControl, RebuildMethod, RebuildPlan } from "../member/member-control.ts";
 import { CliError } from "./cli-error.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Register } from "./register.ts";
+import { roleLines } from "./role-lines.ts";
 import { type ResyncedCopy, resyncedLine, waitForResync } from "./wait-for-resync.ts";
 import { withControl } from "./with-control.ts";
 
@@ -12,6 +14,7 @@ interface RebuildArguments extends GlobalOptions {
   readonly databases: readonly string[];
   readonly method?: RebuildMethod | null;
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
 }
 
 const METHODS: Readonly<Record<string, RebuildMethod | null>> = { auto: null, resync: "resync", snapshot: "snapshot" };
@@ -28,6 +31,10 @@ export async function rebuild(args: RebuildArguments, io: CommandIo): Promise<nu
     const options = { databases, ...(args.method == null ? {} : { method: args.method }) };
     const plans = await control.rebuild({ ...options, dryRun: true });
     const toDo = plans.filter(({ method }) => method !== "replay");
+    if (args.dryRun === true) {
+      print(args, io, { dryRun: true, plans }, () => ["dry run: nothing was changed", ...plans.flatMap(planLines)]);
+      return EXIT.done;
+    }
     if (toDo.length > 0 && args.yes !== true) {
       if (args.json !== true) for (const line of plans.flatMap(planLines)) io.err(line);
       throw new CliError("NOT_CONFIRMED", "nothing was changed: rebuilding replaces what the copies hold", {
@@ -37,7 +44,8 @@ export async function rebuild(args: RebuildArguments, io: CommandIo): Promise<nu
     if (args.quiet !== true) for (const line of plans.flatMap(planLines)) io.err(line);
     const rebuilt = await carryOut(args, io, control, toDo);
     const isDone = rebuilt.every(({ state }) => state !== "failed");
-    print(args, io, { plans, rebuilt }, () => rebuilt.map(resyncedLine));
+    const roles = knownRoles(await control.status());
+    print(args, io, { plans, rebuilt, roles }, () => [...rebuilt.map(resyncedLine), ...roleLines(roles)]);
     return isDone ? EXIT.done : EXIT.failed;
   });
 }
@@ -81,8 +89,9 @@ export const registerRebuild: Register = (program, execute) => {
       "auto (the cheapest), resync (the pages that differ) or snapshot (all pages)",
       parseMethod,
     )
+    .option("--dry-run", "only say what would be done")
     .option("--yes", "do it; without it, only say what would be done")
-    .action((databases: string[], options: { method?: RebuildMethod | null; yes?: boolean }, command: Command) =>
+    .action((databases: string[], options: Omit<RebuildArguments, "databases">, command: Command) =>
       execute(command, (globals, io) => rebuild({ ...globals, ...options, databases }, io)),
     );
 };

@@ -1,12 +1,14 @@
 /** `afterimage salvage`: brings to this mirror what a lost operational machine still holds and never shipped. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { knownRoles } from "../member/known-roles.ts";
 import type { SalvagedDatabase, SalvageResult } from "../salvage/salvage-result.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT, type ExitCode, exitCodeOfCode } from "./exit-codes.ts";
 import { openConfiguration } from "./open-configuration.ts";
 import { parseNames } from "./parse-names.ts";
 import type { Register } from "./register.ts";
+import { roleLines } from "./role-lines.ts";
 import { withControl } from "./with-control.ts";
 
 interface SalvageFlags {
@@ -24,14 +26,15 @@ export async function salvage(args: GlobalOptions & SalvageFlags, io: CommandIo)
   const from = args.from.includes("://") ? args.from : resolve(io.workingDirectory, args.from);
   // Loaded only now, like the member itself: see open-member.ts.
   const library = await import("../salvage/salvage.ts");
-  const result = await withControl(args, io, (control) =>
-    library.salvage({
+  const { result, roles } = await withControl(args, io, async (control) => {
+    const result = await library.salvage({
       ...{ configuration, self, control, from, dryRun, acceptDifference, withoutProof: !proof },
       ...(databases === undefined ? {} : { databases }),
       onStep: (step) => args.quiet !== true && io.err(step),
-    }),
-  );
-  print(args, io, result, () => resultLines(result));
+    });
+    return { result, roles: knownRoles(await control.status()) };
+  });
+  print(args, io, { ...result, roles }, () => [...resultLines(result), ...roleLines(roles)]);
   return exitCode(result);
 }
 

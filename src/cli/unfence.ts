@@ -1,22 +1,32 @@
 /** `afterimage unfence`: lets applications write to fenced databases again. Connections that are open must be opened again. */
 import type { Command } from "commander";
+import { knownRoles } from "../member/known-roles.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { fenceLines } from "./fence-lines.ts";
 import type { Register } from "./register.ts";
+import { roleLines } from "./role-lines.ts";
 import { withControl } from "./with-control.ts";
 
-interface UnfenceArguments extends GlobalOptions {
+interface UnfenceFlags {
+  readonly dryRun?: boolean;
+}
+
+interface UnfenceArguments extends GlobalOptions, UnfenceFlags {
   /** Empty for all. */
   readonly databases: readonly string[];
 }
 
 export async function unfence(args: UnfenceArguments, io: CommandIo): Promise<number> {
-  const { databases } = args;
-  const results = await withControl(args, io, (control) =>
-    control.unfence(databases.length > 0 ? databases : undefined),
-  );
-  print(args, io, { databases: results }, () => fenceLines(results));
+  const { databases, dryRun = false } = args;
+  const { results, roles } = await withControl(args, io, async (control) => ({
+    results: await control.unfence(databases.length > 0 ? databases : undefined, { dryRun }),
+    roles: knownRoles(await control.status()),
+  }));
+  print(args, io, { dryRun, databases: results, roles }, () => [
+    ...fenceLines(results, { dryRun }),
+    ...roleLines(roles),
+  ]);
   return EXIT.done;
 }
 
@@ -25,7 +35,8 @@ export const registerUnfence: Register = (program, execute) => {
     .command("unfence")
     .description("let applications write again (operational member)")
     .argument("[database...]", "all when none is named")
-    .action((databases: string[], _options: object, command: Command) =>
-      execute(command, (globals, io) => unfence({ ...globals, databases }, io)),
+    .option("--dry-run", "only say what would be changed")
+    .action((databases: string[], flags: UnfenceFlags, command: Command) =>
+      execute(command, (globals, io) => unfence({ ...globals, ...flags, databases }, io)),
     );
 };

@@ -10,6 +10,7 @@ import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema 
 import type { DemoteOptions } from "./demotion.ts";
 import type {
   DrillOutcome,
+  FenceOptions,
   IntegrateOptions,
   MemberControl,
   PromoteOptions,
@@ -81,8 +82,8 @@ class ControlClient implements MemberControl {
     return this.#call("resume", { databases, ...options }, controlSchemas.results.resume);
   }
 
-  fence(databases?: readonly string[]) {
-    return this.#call("fence", { databases }, controlSchemas.results.fence);
+  fence(databases?: readonly string[], options: FenceOptions = {}) {
+    return this.#call("fence", { databases, ...options }, controlSchemas.results.fence);
   }
 
   promote(options: PromoteOptions, onStep?: StepListener) {
@@ -113,8 +114,8 @@ class ControlClient implements MemberControl {
     return this.#call("noteDrill", outcome, controlSchemas.results.noteDrill);
   }
 
-  unfence(databases?: readonly string[]) {
-    return this.#call("unfence", { databases }, controlSchemas.results.unfence);
+  unfence(databases?: readonly string[], options: FenceOptions = {}) {
+    return this.#call("unfence", { databases, ...options }, controlSchemas.results.unfence);
   }
 
   verify(databases?: readonly string[], options: VerifyOptions = {}) {

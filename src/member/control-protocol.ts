@@ -19,6 +19,7 @@ import { RUNBOOK_STEPS, type StepReport } from "./runbook-steps.ts";
 export const MAX_SOCKET_PATH_BYTES = 107;
 
 const databases = z.strictObject({ databases: z.array(z.string()).optional() });
+const fenceRequest = databases.extend({ dryRun: z.boolean().optional() });
 const until = z.union([z.string().regex(/^[0-9a-f]{16}$/), z.iso.datetime()]);
 const orderResult = z.object({
   database: z.string(),
@@ -65,8 +66,8 @@ const requests = {
   integrate: z.strictObject({ ...databases.shape, until: until.optional(), now: z.boolean().optional() }),
   pause: databases,
   resume: z.strictObject({ ...databases.shape, until: until.optional() }),
-  fence: databases,
-  promote: z.strictObject({ force: z.string().optional() }),
+  fence: fenceRequest,
+  promote: z.strictObject({ force: z.string().optional(), dryRun: z.boolean().optional() }),
   rejoin: z.strictObject({ dryRun: z.boolean().optional(), wait: z.boolean().optional() }),
   switchover: z.strictObject({
     to: z.string(),
@@ -77,7 +78,7 @@ const requests = {
   demote: z.strictObject({ dryRun: z.boolean().optional() }),
   validate: z.strictObject({ member: z.string() }),
   noteDrill: z.strictObject({ ok: z.boolean(), message: z.string(), seconds: z.number() }),
-  unfence: databases,
+  unfence: fenceRequest,
   verify: databases.extend({ deep: z.boolean().optional() }),
   segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
   purge: z.strictObject({ dryRun: z.boolean().optional() }),
@@ -111,6 +112,9 @@ const results = {
     member: z.string(),
     epoch: z.int(),
     from: z.string(),
+    dryRun: z.boolean(),
+    steps: z.array(z.string()),
+    losses: z.array(possibleLoss),
     databases: z.array(
       z.object({
         database: z.string(),

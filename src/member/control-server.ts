@@ -65,9 +65,9 @@ function createApp(control: MemberControl): FastifyInstance {
   post(app, "resume", requests.resume, ({ databases, until }) =>
     control.resume(databases, until === undefined ? {} : { until }),
   );
-  post(app, "fence", requests.fence, ({ databases }) => control.fence(databases));
-  postSteps(app, "promote", requests.promote, ({ force }, onStep) =>
-    control.promote(force === undefined ? {} : { force }, onStep),
+  post(app, "fence", requests.fence, ({ databases, dryRun = false }) => control.fence(databases, { dryRun }));
+  postSteps(app, "promote", requests.promote, ({ force, dryRun = false }, onStep) =>
+    control.promote({ dryRun, ...(force === undefined ? {} : { force }) }, onStep),
   );
   postSteps(app, "rejoin", requests.rejoin, ({ dryRun = false, wait = true }, onStep) =>
     control.rejoin({ dryRun, wait }, onStep),
@@ -82,7 +82,7 @@ function createApp(control: MemberControl): FastifyInstance {
     await control.noteDrill(outcome);
     return null;
   });
-  post(app, "unfence", requests.unfence, ({ databases }) => control.unfence(databases));
+  post(app, "unfence", requests.unfence, ({ databases, dryRun = false }) => control.unfence(databases, { dryRun }));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
   post(app, "segments", requests.segments, ({ database, limit }) =>
     control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),

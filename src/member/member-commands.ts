@@ -1,6 +1,7 @@
 /** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
 import { configuredPath } from "../config/database-pattern.ts";
 import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
+import { isFenced } from "../sqlite/fence.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import type { DeepVerification } from "./deep-verification.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
@@ -10,6 +11,7 @@ import type { MemberContext } from "./member-context.ts";
 import type {
   CancelResult,
   DrillOutcome,
+  FenceOptions,
   FenceResult,
   IntegrateOptions,
   IntegrationResult,
@@ -148,19 +150,30 @@ export abstract class MemberCommands implements MemberControl {
     return { database: name, paused, until, position: position === null ? null : formatPosition(position) };
   }
 
-  async fence(databases?: readonly string[]): Promise<FenceResult[]> {
-    if (this.role === "operational")
-      return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(true));
+  async fence(databases?: readonly string[], options: FenceOptions = {}): Promise<FenceResult[]> {
+    if (this.role === "operational") return await this.#setFence(true, databases, options);
     return chosen(this.mirrors, databases).map((duty) => ({ database: duty.name, fenced: true, changed: false }));
   }
 
-  async unfence(databases?: readonly string[]): Promise<FenceResult[]> {
+  async unfence(databases?: readonly string[], options: FenceOptions = {}): Promise<FenceResult[]> {
     if (this.role !== "operational") {
       throw new MemberError("UNFENCE_REFUSED", `${this.context.self.name} is a mirror: its databases stay read-only`, {
         hint: "Only the operational member's databases may be written to.",
       });
     }
-    return await inTurn(chosen(this.operational, databases), (duty) => duty.setFence(false));
+    return await this.#setFence(false, databases, options);
+  }
+
+  async #setFence(
+    fenced: boolean,
+    databases: readonly string[] | undefined,
+    { dryRun = false }: FenceOptions,
+  ): Promise<FenceResult[]> {
+    return await inTurn(chosen(this.operational, databases), async (duty) => {
+      if (!dryRun) return await duty.setFence(fenced);
+      const is = await isFenced(this.context.databases.get(duty.name) ?? "");
+      return { database: duty.name, fenced, changed: is !== fenced };
+    });
   }
 
   async noteDrill({ ok, message, seconds }: DrillOutcome): Promise<void> {

@@ -7,6 +7,7 @@ import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member
 import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import type { RoleView } from "./known-roles.ts";
+import type { PossibleLoss } from "./readiness.ts";
 import type { StepListener } from "./runbook-steps.ts";
 import type { ValidateResult } from "./validation.ts";
 
@@ -48,6 +49,11 @@ export interface OrderResult {
   readonly until: string | null;
   /** The mirror's position, `epoch:txid:checksum`; null when it has no snapshot yet. */
   readonly position: string | null;
+}
+
+export interface FenceOptions {
+  /** Only say what would be changed. */
+  readonly dryRun?: boolean;
 }
 
 export interface FenceResult {
@@ -190,14 +196,21 @@ export interface SeedResult {
 export interface PromoteOptions {
   /** The name of the operational member: promote whatever it does, and whoever has received more. */
   readonly force?: string;
+  /** Make every check, and only say what would be done. */
+  readonly dryRun?: boolean;
 }
 
 export interface PromoteResult {
   readonly member: string;
-  /** That has begun. */
+  /** That has begun, or would. */
   readonly epoch: number;
   /** Who was operational. */
   readonly from: string;
+  readonly dryRun: boolean;
+  /** What would be done; empty when it was done. */
+  readonly steps: readonly string[];
+  /** What would be lost, as far as is known; empty when it was done. */
+  readonly losses: readonly PossibleLoss[];
   /** What was received last of each database: `epoch:txid:checksum`, when it was cut, and how long ago by this member's clock. */
   readonly databases: readonly {
     readonly database: string;
@@ -283,7 +296,7 @@ export interface MemberControl {
   pause(databases?: readonly string[]): Promise<OrderResult[]>;
   /** @throws MemberError UNTIL_PASSED, UNTIL_OF_MANY. */
   resume(databases?: readonly string[], options?: ResumeOptions): Promise<OrderResult[]>;
-  fence(databases?: readonly string[]): Promise<FenceResult[]>;
+  fence(databases?: readonly string[], options?: FenceOptions): Promise<FenceResult[]>;
   /** Makes a mirror the operational member, in an epoch of its own. */
   promote(options: PromoteOptions, onStep?: StepListener): Promise<PromoteResult>;
   /** Keeps what is in no later epoch, and makes a member that was deposed, or a mirror that diverged, follow again. */
@@ -298,7 +311,7 @@ export interface MemberControl {
   validate(member: string): Promise<ValidateResult>;
   /** Keeps an event of how a drill ended. */
   noteDrill(outcome: DrillOutcome): Promise<void>;
-  unfence(databases?: readonly string[]): Promise<FenceResult[]>;
+  unfence(databases?: readonly string[], options?: FenceOptions): Promise<FenceResult[]>;
   verify(databases?: readonly string[], options?: VerifyOptions): Promise<VerificationResult[]>;
   segments(filter: SegmentFilter): Promise<SegmentView[]>;
   /** Removes from the journal what may go, as the daemon does by itself now and then. */

@@ -18,7 +18,7 @@ test("salvage says what it found, what it would do, and what it did; a refusal s
   expect(await run("--from", "mnt", "--dry-run")).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(
-      /^dry run of the salvage of lisbon: nothing was changed\nclinic: 7 transactions can be salvaged, 0{15}2 to 0{15}8; 1 segments from its journal, 1 from the WAL; last written 20.*Z; every page is as SQLite shows it of the lost database\n$/,
+      /^dry run of the salvage of lisbon: nothing was changed\nclinic: 7 transactions can be salvaged, 0{15}2 to 0{15}8; 1 segments from its journal, 1 from the WAL; last written 20.*Z; every page is as SQLite shows it of the lost database\n/,
     ),
     stderr: expect.stringContaining(
       "lisbon: its state, its journal, the databases clinic; watching for a sign of life",

@@ -119,7 +119,17 @@ class EchoMember implements MemberControl {
     onStep?.({ step: "promote:served", message: "the databases are writable" });
     const received = { database: "shop", position: null, time: null, ageSeconds: null };
     const roles = [{ member: "porto", role: "operational" as const, state: "operational" as const, epoch: 2 }];
-    return { member: "porto", epoch: 2, from: "lisbon", databases: [received], collected: [], untold: ["faro"], roles };
+    const done = { dryRun: false, steps: [], losses: [] };
+    return {
+      member: "porto",
+      epoch: 2,
+      from: "lisbon",
+      ...done,
+      databases: [received],
+      collected: [],
+      untold: ["faro"],
+      roles,
+    };
   }
 
   async rejoin(options: RejoinOptions, onStep?: StepListener) {
