@@ -41,6 +41,8 @@ const RECEIPT_INTERVAL_MS = 1_000;
 /** How often while the follower has not integrated everything: somebody may be waiting for it. */
 const BEHIND_INTERVAL_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
+/** How much of what was shipped a crash may forget; what is shipped again is harmless. */
+const REMEMBER_INTERVAL_MS = 5_000;
 /** A daemon that stops does not wait longer than this for a mailbox that does not answer. */
 const RELEASE_LIMIT_MS = 2_000;
 /** Segments of one database that are shipped before the next database has its turn. */
@@ -70,6 +72,7 @@ export class Shipper {
   #error: FollowerStatus["error"] = null;
   #underWay: { readonly database: string; readonly bytes: number } | null = null;
   #receiptReadAtMs = Number.NEGATIVE_INFINITY;
+  #rememberedAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
   readonly #answers: ResyncAnswers;
   readonly #verifications: VerificationAnswers;
@@ -203,13 +206,15 @@ export class Shipper {
 
   /** Saves what was shipped, so that a restart does not ship it all again. */
   #remember(): void {
-    const { epoch } = this.#context;
-    for (const [database, progress] of this.#progress) {
-      if (progress.saved === progress.shipped) continue;
-      const shipment = { epoch, txid: progress.shipped, atMs: this.#context.nowMs() };
-      this.#store.saveShipment(this.#peer.member.name, database, shipment);
-      progress.saved = progress.shipped;
-    }
+    const { epoch, nowMs } = this.#context;
+    this.#rememberedAtMs = nowMs();
+    this.#store.transaction(() => {
+      for (const [database, progress] of this.#progress) {
+        if (progress.saved === progress.shipped) continue;
+        this.#store.saveShipment(this.#peer.member.name, database, { epoch, txid: progress.shipped, atMs: nowMs() });
+        progress.saved = progress.shipped;
+      }
+    });
   }
 
   /** One pass over all databases. True when something was left for the next pass. */
@@ -219,8 +224,8 @@ export class Shipper {
       await this.#peer.refresh();
       this.#receiptReadAtMs = nowMs();
       for (const database of this.#databases) this.#readReceipt(database, stop);
-      this.#remember();
     }
+    if (nowMs() - this.#rememberedAtMs >= REMEMBER_INTERVAL_MS) this.#remember();
     if (!this.#lease.isFresh) await this.#lease.hold();
     let more = false;
     for (const database of this.#databases) {
@@ -321,12 +326,8 @@ export class Shipper {
       const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
       if (merged.bytes >= bytes) return null;
       await this.#put(merged.path, { ...merged, name: inboxName(merged) }, stop);
-      const { logger } = this.#context;
-      const follower = this.#peer.member.name;
-      logger.info(
-        { follower, database, segments: batch.rows.length, bytes, sent: merged.bytes },
-        "merged segments shipped",
-      );
+      const facts = { follower: this.follower, database, segments: batch.rows.length, bytes, sent: merged.bytes };
+      this.#context.logger.info(facts, "merged segments shipped");
       return merged.maxTxid;
     } finally {
       removeFile(merged.path);
