@@ -15,8 +15,8 @@ import { Remembered } from "./remembered.ts";
 
 /** However many ask, status is put together so often at most. */
 const STATUS_FRESH_MS = 200;
-/** Thousands of series take tens of milliseconds. */
-const METRICS_FRESH_MS = 1_000;
+/** Thousands of series take a tenth of a second. */
+const METRICS_FRESH_MS = 2_000;
 const BACKUPS_FRESH_MS = 60_000;
 /** Heartbeats of members that this one neither follows nor ships to are looked at every 30 s. */
 const WATCHED_LIMIT_MS = 45_000;
