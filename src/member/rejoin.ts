@@ -25,7 +25,15 @@ import type { MirrorDuty } from "./mirror-duty.ts";
 import { OperationalDuty } from "./operational-duty.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
 import { fenceIfDeposed, recognisedWithoutWal } from "./role-change.ts";
-import { dropSurplus, keepSurplus, keptDirectory, removeFiles, type Surplus, surplusOf } from "./surplus.ts";
+import {
+  dropSurplus,
+  keepSurplus,
+  keptDirectory,
+  removeFiles,
+  type Surplus,
+  surplusOf,
+  surplusOfDeposed,
+} from "./surplus.ts";
 
 const POLL_MS = 100;
 const SERVED_LIMIT_MS = 60_000;
@@ -87,20 +95,27 @@ async function assertReignKnown({ roles, peers, context }: Member): Promise<void
   );
 }
 
-function namesOf({ context }: Member): string[] {
-  const { store, databases } = context;
-  const diverged = store.databaseNames().filter((name) => surplusOf(context, name) !== null);
+function namesOf(member: Member): string[] {
+  const { store, databases } = member.context;
+  const diverged = store.databaseNames().filter((name) => foundIn(member, name) !== null);
   return [...new Set([...databases.keys(), ...diverged])].sort();
 }
 
-async function planOf({ context, operational, roles }: Member, database: string): Promise<RejoinDatabase> {
+function foundIn({ roles, context }: Member, database: string): Surplus | null {
+  return (roles.state.role === "deposed" ? surplusOfDeposed : surplusOf)(context, database);
+}
+
+async function planOf(member: Member, database: string): Promise<RejoinDatabase> {
+  const { context, operational, roles } = member;
   const { store, databases } = context;
-  const surplus = surplusOf(context, database);
+  const surplus = foundIn(member, database);
   const path = databases.get(database);
   const isCut = roles.state.role !== "deposed" || path === undefined || operational.has(database);
   const uncut = isCut ? 0 : await uncutTransactions(context, database, path);
   const pending = store.rejoins.get(database);
-  const transactions = uncut === null ? null : uncut + (surplus?.transactions ?? 0);
+  // What is not cut yet may be just what the journal lacks.
+  const isShort = surplus !== null && uncut !== 0 && surplusOf(context, database) === null;
+  const transactions = uncut === null || isShort ? null : uncut + (surplus?.transactions ?? 0);
   return {
     database,
     ...positionsOf(surplus),
@@ -194,8 +209,8 @@ async function rejoinDeposed(member: Member): Promise<RejoinDatabase[]> {
   }
 }
 
-function divergedOf({ mirrors, context }: Member): MirrorDuty[] {
-  return [...mirrors.values()].filter(({ name }) => surplusOf(context, name) !== null);
+function divergedOf(member: Member): MirrorDuty[] {
+  return [...member.mirrors.values()].filter(({ name }) => foundIn(member, name) !== null);
 }
 
 async function rejoinDiverged(member: Member, duties: readonly MirrorDuty[]): Promise<RejoinDatabase[]> {
@@ -221,9 +236,10 @@ interface Kept {
 }
 
 /** @param snapshot makes one of the last state, for a journal that has no way to it any more. */
-async function keep({ context }: Member, database: string, snapshot: () => Promise<void>): Promise<Kept | null> {
+async function keep(member: Member, database: string, snapshot: () => Promise<void>): Promise<Kept | null> {
+  const { context } = member;
   const attempt = (): Kept | null => {
-    const surplus = surplusOf(context, database);
+    const surplus = foundIn(member, database);
     if (surplus === null) return null;
     return { surplus, directory: surplus.transactions === 0 ? null : keepSurplus(context, surplus) };
   };
@@ -264,10 +280,11 @@ async function prove({ context }: Member, kept: readonly Kept[]): Promise<void> 
   steps.done("rejoin:proved", "what is kept can be restored");
 }
 
-function beginOf({ context }: Member, { surplus, directory }: Kept): void {
+function beginOf(member: Member, { surplus, directory }: Kept): void {
+  const { context } = member;
   const { store, nowMs } = context;
   const { database } = surplus;
-  const now = surplusOf(context, database);
+  const now = foundIn(member, database);
   if (now === null || keptDirectory(context, now) !== keptDirectory(context, surplus)) {
     throw new MemberError("REJOIN_UNKEPT", `${database} has moved on while what only this member has was being kept`, {
       hint: "Run the command again.",

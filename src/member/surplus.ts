@@ -9,9 +9,9 @@ import { RestoreError } from "../backup/restore-error.ts";
 import { planRestore } from "../backup/restore-plan.ts";
 import { keepState, keptName } from "../divergence/kept-state.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
-import { type Checksum, NO_CHECKSUM, NO_TXID, type Position, toTxid } from "../ltx/position.ts";
+import { NO_CHECKSUM, NO_TXID, type Position, toTxid } from "../ltx/position.ts";
 import { samePosition } from "../roles/epoch-history.ts";
-import { forkOf, isBeyond } from "./journal-epochs.ts";
+import { endOfEpoch, forkOf, isBeyond } from "./journal-epochs.ts";
 import type { MemberContext } from "./member-context.ts";
 
 /** Below a member's state. */
@@ -27,7 +27,10 @@ export interface Surplus {
   readonly fork: Position | null;
   /** Segments and snapshots after that, oldest first. */
   readonly rows: readonly SegmentRow[];
-  /** Transactions after the fork, the fence of a member that was operational among them; 0 when nothing but that is there. */
+  /**
+   * Transactions after the fork, the fence of a member that was operational among them; 0 when they have changed nothing, as
+   * the fence alone does not: it is a commit of page 1 as it was, but for a byte that is part of no checksum.
+   */
   readonly transactions: number;
 }
 
@@ -35,17 +38,31 @@ export interface Surplus {
 export function surplusOf(context: MemberContext, database: string): Surplus | null {
   const lost = context.store.database(database)?.received ?? null;
   if (lost === null || !isBeyond(context, database, lost)) return null;
-  const fork = forkOf(context, database, lost);
-  const end = fork?.txid ?? NO_TXID;
-  const rows = context.store.segments(database, { fromTxid: toTxid(end + 1n) });
-  const isSame = fork !== null && rows.every((row) => isFence(row, fork.checksum));
-  return { database, lost, fork, rows, transactions: isSame ? 0 : Number(lost.txid - end) };
+  return after(context, database, { lost, fork: forkOf(context, database, lost) });
 }
 
-/** The fence is a commit of page 1 as it was, but for a byte that is part of no checksum. */
-function isFence({ kind, pages, preApplyChecksum, postApplyChecksum }: SegmentRow, checksum: Checksum): boolean {
-  if (checksum === NO_CHECKSUM || postApplyChecksum !== checksum) return false;
-  return kind === "snapshot" || (pages <= 1 && preApplyChecksum === checksum);
+/**
+ * As {@link surplusOf} of a member that reigned, whose journal must reach to where the next epoch begins. One that ends before
+ * that was set back, or others have salvaged the rest: its numbers prove nothing then, and all of it counts as surplus.
+ */
+export function surplusOfDeposed(context: MemberContext, database: string): Surplus | null {
+  const surplus = surplusOf(context, database);
+  const lost = context.store.database(database)?.received ?? null;
+  if (surplus !== null || lost === null) return surplus;
+  const end = endOfEpoch(context, database, lost);
+  return end === null || lost.txid >= end ? null : after(context, database, { lost, fork: null });
+}
+
+function after(context: MemberContext, database: string, { lost, fork }: Pick<Surplus, "lost" | "fork">): Surplus {
+  const end = fork?.txid ?? NO_TXID;
+  const rows = context.store.segments(database, { fromTxid: toTxid(end + 1n) });
+  const isSame = fork !== null && fork.checksum !== NO_CHECKSUM && fork.checksum === lost.checksum;
+  const transactions = isSame && !rows.some((row) => leadsAcross(row, fork)) ? 0 : Number(lost.txid - end);
+  return { database, lost, fork, rows, transactions };
+}
+
+function leadsAcross({ kind, minTxid }: SegmentRow, fork: Position): boolean {
+  return kind === "segment" && minTxid <= fork.txid;
 }
 
 /** Where a surplus is kept. */
@@ -90,7 +107,7 @@ export function dropSurplus(context: MemberContext, surplus: Surplus): void {
 
 /** Where the journal ends without the surplus: at the fork, or before it when one segment led across it. */
 function newEnd(context: MemberContext, { database, fork, rows }: Surplus): Position | null {
-  if (fork === null || !rows.some(({ kind, minTxid }) => kind === "segment" && minTxid <= fork.txid)) return fork;
+  if (fork === null || !rows.some((row) => leadsAcross(row, fork))) return fork;
   const last = context.store.catalogue.last(database);
   const { integrated = null } = context.store.database(database) ?? {};
   const copy = integrated === null || isBeyond(context, database, integrated) ? null : integrated;

@@ -172,9 +172,8 @@ export async function divergedSet({ members, seed, shipped = 0, uncut }: Diverge
   renameSync(mailbox, `${mailbox}.away`);
   if (shipped > 0) {
     scribble(before, seed + 1, shipped);
-    const rotated = await onMember(set, OPERATIONAL, "rotate", "--json");
-    const end = String(JSON.parse(rotated.stdout).rotated[0].position.split(":")[1]);
-    const moved = () => set.databaseStatus(BEHIND)?.integrated?.txid === end;
+    const end = await rotatedEnd(set, OPERATIONAL);
+    const moved = () => set.databaseStatus(BEHIND)?.integrated?.txid === end.split(":")[1];
     await untilDown(set, "the member behind has what the mirror has not", moved);
     await set.daemon(BEHIND)?.terminate();
   }
@@ -203,14 +202,20 @@ export async function untilDeposed(set: DemoSet): Promise<void> {
   await untilDown(set, "the former member is deposed", () => set.status(OPERATIONAL)?.errors[0]?.code === "DEPOSED");
 }
 
-/** Waits until members have all that the promoted one has. */
+/** Cuts what was committed on a member, and returns where its journal ends then: `epoch:txid:checksum`. */
+async function rotatedEnd(set: DemoSet, member: string): Promise<string> {
+  const { stdout } = await onMember(set, member, "rotate", "--json");
+  return String(JSON.parse(stdout).rotated[0].position);
+}
+
+/** Waits until members have all that the promoted one has committed. */
 export async function untilFollowing(set: DemoSet, members: readonly string[]): Promise<void> {
+  const end = await rotatedEnd(set, MIRROR);
   for (const member of members) {
     await untilDown(set, `${member} follows`, () => {
-      const [end, own] = [set.databaseStatus(MIRROR)?.operational, set.databaseStatus(member)?.integrated];
-      return (
-        end != null && end.epoch === own?.epoch && end.txid === own.txid && set.databaseStatus(member)?.resync == null
-      );
+      const { integrated = null, resync = null } = set.databaseStatus(member) ?? {};
+      const { epoch, txid, checksum } = integrated ?? {};
+      return resync === null && `${epoch}:${txid}:${checksum}` === end;
     });
   }
 }
