@@ -33,6 +33,7 @@ export class MemberRoles {
   #history: EpochHistory;
   #split: ErrorView | null = null;
   #isolated: ErrorView | null = null;
+  #begun: number | null = null;
   #cloned: ErrorView | null = null;
   #deposedAtMs: number;
 
@@ -113,22 +114,22 @@ export class MemberRoles {
     return null;
   }
 
-  /** Nobody could be asked whether another member reigns: the databases are fenced until somebody can be. */
-  isolate(): void {
+  /**
+   * Nobody could be asked whether another member reigns: the databases are fenced until somebody can be.
+   * @param begun an epoch that is known to have begun: then until somebody knows whose it is; null when none is.
+   */
+  isolate(begun: number | null): void {
     this.apply({ type: "isolated" });
-    this.#isolated = {
-      code: "ISOLATED",
-      message:
-        "no other member could be asked whether it has become operational; the databases are fenced until one can",
-      hint: "This member serves by itself as soon as it reaches another one. `onIsolation: continue` lets it serve alone.",
-      since: new Date(this.#options.nowMs()).toISOString(),
-    };
+    this.#begun = begun;
+    this.#isolated = isolation(begun, this.#options.nowMs());
+    this.#options.event("error", this.#isolated.code, null, this.#isolated.message);
     this.#options.changed();
   }
 
   /** Somebody could be asked. */
   confirm(): void {
     if (this.#isolated === null) return;
+    if (this.#begun !== null && reigns(this.#state) && knownEpoch(this.#state) < this.#begun) return;
     this.#isolated = null;
     if (reigns(this.#state))
       this.#options.event("info", "OPERATIONAL_CONFIRMED", null, "another member could be asked");
@@ -282,4 +283,22 @@ function goForward(store: StateStore, history: EpochHistory): void {
     if (next.received?.epoch === received?.epoch && next.integrated?.epoch === integrated?.epoch) continue;
     store.saveDatabase(name, next);
   }
+}
+
+function isolation(begun: number | null, nowMs: number): ErrorView {
+  const since = new Date(nowMs).toISOString();
+  const code = "ISOLATED";
+  if (begun === null) {
+    return {
+      ...{ code, since },
+      message:
+        "no other member could be asked whether it has become operational; the databases are fenced until one can",
+      hint: "This member serves by itself as soon as it reaches another one. `onIsolation: continue` lets it serve alone.",
+    };
+  }
+  return {
+    ...{ code, since },
+    message: `somebody ships into this mailbox in epoch ${begun}, and nobody who could be asked knows whose it is; the databases are fenced until one does`,
+    hint: "Let this member reach the others, or look at `afterimage whois-operational`. If that epoch is none, remove inbox/_lease.json from the mailbox and start again.",
+  };
 }

@@ -1,9 +1,10 @@
 /** What an operational member does before it serves: it asks whether another one has taken over meanwhile. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../errno.ts";
 import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
+import { LEASE_FILE, parseLease } from "./lease-record.ts";
 import type { Member } from "./member.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -53,7 +54,7 @@ export async function assertAlone({ context }: Member): Promise<void> {
 /**
  * Reads what every other member says, all at once; a later epoch that one of them knows of deposes this member. A status
  * document is an answer whether or not its member runs: what that one knew last is in it. So is an empty mailbox of a member
- * that was never seen.
+ * that was never seen. What lies in this member's own mailbox counts, too.
  */
 export async function confirmReign(member: Member): Promise<void> {
   const { roles, peers, context } = member;
@@ -69,13 +70,28 @@ export async function confirmReign(member: Member): Promise<void> {
   );
   const asked = answers.flat();
   if (roles.role !== "operational") return;
+  const later = laterEpochInInbox(member);
+  if (later !== null) {
+    roles.isolate(later);
+    return;
+  }
   if (asked.length > 0) {
     context.event("info", "OPERATIONAL_CONFIRMED", null, `no later epoch is known to ${asked.join(", ")}`);
     return;
   }
-  const isFenced = context.configuration.onIsolation === "fence";
-  const outcome = isFenced ? "the databases are fenced until one can" : "this member serves all the same";
-  const message = `no other member could be asked whether it has become operational; ${outcome}`;
-  context.event(isFenced ? "error" : "warn", "ISOLATED", null, message);
-  if (isFenced) roles.isolate();
+  if (context.configuration.onIsolation === "fence") {
+    roles.isolate(null);
+    return;
+  }
+  const message = "no other member could be asked whether it has become operational; this member serves all the same";
+  context.event("warn", "ISOLATED", null, message);
+}
+
+/** Who ships into this member's mailbox in a later epoch proves that it has begun, but not whose it is. */
+function laterEpochInInbox({ context, roles }: Member): number | null {
+  const { self, configuration } = context;
+  const path = join(self.directory, LEASE_FILE);
+  const lease = existsSync(path) ? parseLease(readFileSync(path, "utf8")) : null;
+  if (lease === null || lease.mirror !== configuration.mirror) return null;
+  return lease.epoch > roles.epoch ? lease.epoch : null;
 }

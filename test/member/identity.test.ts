@@ -1,8 +1,9 @@
 /** One member of a name, and the newest state that it ever had: whatever else is started is found out. */
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { StateStore } from "../../src/journal/state-store.ts";
+import { LEASE_FILE, parseLease } from "../../src/member/lease-record.ts";
 import { MemberRun } from "../../src/member/member-run.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
 import { createClinic } from "../support/members.ts";
@@ -193,6 +194,27 @@ test("a second daemon with a state of its own does not start in a mailbox where 
   await expect(other.run(new AbortController().signal)).rejects.toMatchObject({ code: "MEMBER_CLONED" });
   expect(await isFenced(visitsPath(root, "lisbon"))).toBe(false);
   expect(lisbon.member.roles.errors).toEqual([]);
+}, 60_000);
+
+test("a member whose mailbox shows a later epoch does not serve before somebody knows whose it is", async () => {
+  const root = temporaryDirectory();
+  createClinic(visitsPath(root, "lisbon")).close();
+  const first = await served(root, "lisbon");
+  const porto = await served(root, "porto");
+  await untilLevel(porto, first);
+  await first.stop();
+  await porto.member.promote({ force: "lisbon" });
+  const lease = join(root, "lisbon", "mailbox", LEASE_FILE);
+  await until("porto ships to lisbon", () => existsSync(lease) && parseLease(readFileSync(lease, "utf8"))?.epoch === 4);
+  await porto.stop();
+  renameSync(join(root, "porto"), join(root, "porto.away"));
+  const lisbon = await served(root, "lisbon");
+  await until("it is fenced", () => errorsOf(lisbon).includes("ISOLATED"));
+  expect(lisbon.member.roles.state).toEqual({ role: "claimed", epoch: 1 });
+  await expect.poll(() => isFenced(visitsPath(root, "lisbon"))).toBe(true);
+  renameSync(join(root, "porto.away"), join(root, "porto"));
+  await until("it is deposed", () => errorsOf(lisbon).includes("DEPOSED"));
+  expect(errorsOf(lisbon)).toEqual(["DEPOSED"]);
 }, 60_000);
 
 test("a run knows what it has published itself, now or before, and nothing else", () => {
