@@ -1,8 +1,11 @@
-import { existsSync, readFileSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { DATABASE } from "../../src/demo/demo-set.ts";
+import { DATABASE, type DemoSet } from "../../src/demo/demo-set.ts";
 import type { DivergenceReport, NamedValue } from "../../src/divergence/divergence-report.ts";
+import { PROGRAM } from "../cli/afterimage.ts";
 import {
   BEHIND,
   type Differences,
@@ -11,6 +14,7 @@ import {
   expectAllEqual,
   expectRestorable,
   onMember,
+  openApplication,
   scribble,
   untilDeposed,
   untilDown,
@@ -94,6 +98,36 @@ test("a deposed member and the mirror behind it rejoin: what they lose is kept, 
   expect([verified.code, verified.stderr]).toEqual([0, ""]);
   await expectAllEqual(diverged);
 });
+
+test("the steps of docs/RECOVERY.md show what the former operational member had alone", async () => {
+  const { set, lostPath } = await divergedSet({ members: PAIR, seed: 51, uncut: 40 });
+  await untilDeposed(set);
+  const document = readFileSync(new URL("../../docs/RECOVERY.md", import.meta.url), "utf8");
+  const section = document.split(/^### /m).find((each) => each.startsWith("What the former")) ?? "";
+  const [rejoin = "", restore = ""] = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, commands]) => commands);
+  const [planned, done] = (await shell(set, rejoin)).split(`${DATABASE}: follows; what differs is in `);
+  expect(planned).toContain("41 transactions");
+  const [report = ""] = (done ?? "").split("\n");
+  expect(readFileSync(report, "utf8")).toContain("Table visit");
+  await shell(set, restore.replace(/\/var\/lib\/afterimage\/diverged\/patients\/\S+/, dirname(report)));
+  const again = openApplication(join(set.root, "again.db"));
+  again.exec(readFileSync(join(set.root, "visit-lost.sql"), "utf8"));
+  expect(differencesOf(lostPath, join(set.root, "patients-lost.db"))).toEqual({});
+  expect(again.prepare("SELECT count(*) FROM visit").pluck().get()).toBeGreaterThan(0);
+});
+
+/** Runs commands of the document, which speak of the database `patients`, where the former operational member is. */
+async function shell(set: DemoSet, commands: string): Promise<string> {
+  const bin = join(set.root, "bin");
+  mkdirSync(bin, { recursive: true });
+  const program = join(bin, "afterimage");
+  writeFileSync(program, `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`, { mode: 0o755 });
+  const script = commands.replaceAll(/\bpatients\b(?!-)/g, DATABASE);
+  const PATH = `${bin}:${process.env.PATH}`;
+  const env = { ...process.env, PATH, AFTERIMAGE_NODE: OPERATIONAL };
+  const { stdout } = await promisify(execFile)("bash", ["-euc", script], { cwd: set.root, env });
+  return stdout;
+}
 
 test("a deposed member of which everything was shipped rejoins without copying", async () => {
   const diverged = await divergedSet({ members: PAIR, seed: 11, uncut: 0 });
