@@ -1,4 +1,5 @@
 /** `afterimage rejoin`: makes a member that was passed over follow again, and keeps what only it has. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { REPORT_TEXT_NAME } from "../divergence/write-report.ts";
@@ -55,9 +56,11 @@ function whatIsDone({ transactions, fork, state }: RejoinDatabase): string {
 
 function resultLines({ database, directory, state }: RejoinDatabase): string[] {
   if (directory === null) return [`${database}: follows; nothing was copied`];
-  const restore = `afterimage restore ${database} --from ${directory} --to FILE`;
-  if (state === "rejoining") return [`${database}: kept in ${directory}; the daemon goes on by itself`, `  ${restore}`];
-  return [`${database}: follows; what differs is in ${join(directory, REPORT_TEXT_NAME)}`, `  ${restore}`];
+  const restore = `  afterimage restore ${database} --from ${directory} --to FILE`;
+  if (state === "rejoining") return [`${database}: kept in ${directory}; the daemon does the rest`, restore];
+  const report = join(directory, REPORT_TEXT_NAME);
+  const what = existsSync(report) ? `what differs is in ${report}` : `kept in ${directory}, too damaged for a report`;
+  return [`${database}: follows; ${what}`, restore];
 }
 
 export const registerRejoin: Register = (program, execute) => {

@@ -12,9 +12,11 @@ const WORK = ".restored";
 
 const output = z.object({ restored: z.literal(true) });
 
+/** `unsound`: every page is what it was, and SQLite finds fault with them, so that they cannot be compared. */
+export type RestoredKept = { readonly path: string } | "unsound" | "stopped";
+
 /**
  * Restores it, by the very command that an operator would use, unless an earlier attempt has.
- * @returns the path of the database; null when `stop` was aborted.
  * @throws MemberError REJOIN_UNKEPT
  */
 export async function restoreKept(
@@ -22,16 +24,16 @@ export async function restoreKept(
   database: string,
   directory: string,
   stop: AbortSignal = new AbortController().signal,
-): Promise<string | null> {
+): Promise<RestoredKept> {
   const path = join(directory, WORK, `${database}.db`);
-  if (existsSync(path)) return path;
+  if (existsSync(path)) return { path };
   removeRestored(directory);
   makeDirectory(join(directory, WORK));
-  // Its pages are proved by their checksum; a fault that SQLite finds with them was there before.
   const args = ["restore", database, "--from", directory, "--to", path, "--quick"];
   const result = await runOwnProgram(context, args, { output, stop });
-  if (result === null) return null;
-  if (!("error" in result)) return path;
+  if (result === null) return "stopped";
+  if (!("error" in result)) return { path };
+  if (result.error.code === "RESTORE_INTEGRITY") return "unsound";
   const { code, message } = result.error;
   throw new MemberError("REJOIN_UNKEPT", `what is kept of ${database} cannot be restored: ${code}: ${message}`, {
     path: directory,

@@ -156,7 +156,6 @@ export class MirrorDuty {
         const shortage = await this.#receive(upstreamEnd?.txid ?? null);
         if (await this.#isResyncing()) return;
         if (this.#errors.waiting) return;
-        assertNotDiverged(this.#context, this.name);
         await this.#copy.examine();
         this.#lookBehind();
         await this.#integrateAll({ stop });
@@ -197,6 +196,7 @@ export class MirrorDuty {
     return await this.#serial.run(async () => {
       try {
         if (this.#isRetired) throw databaseClosed(this.name);
+        setAside(this.#context, this.name);
         await this.inbox.scan(null);
         if (await this.#isResyncing()) throw resyncRunning(this.name);
         await this.#copy.examine();
@@ -317,6 +317,7 @@ export class MirrorDuty {
   }
 
   async #integrateAll(options: IntegrationOptions): Promise<number> {
+    assertNotDiverged(this.#context, this.name);
     let transactions = 0;
     // Even when nothing may be integrated: what was changed meanwhile is noticed, and what a crash left behind is recorded.
     if (!this.#copy.isOpen && this.#row()?.integrated != null) await this.#control.slots.run(() => this.#opened());

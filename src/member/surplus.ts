@@ -122,11 +122,15 @@ function newEnd(context: MemberContext, { database, fork, rows }: Surplus): Posi
  * @returns whether there was any.
  */
 export function setAside(context: MemberContext, database: string): boolean {
-  const surplus = surplusOf(context, database);
-  const { integrated = null, intent = null } = context.store.database(database) ?? {};
-  if (surplus === null || surplus.fork === null || intent !== null) return false;
+  const { received: lost = null, integrated = null, intent = null } = context.store.database(database) ?? {};
+  if (lost === null || intent !== null || !isBeyond(context, database, lost)) return false;
+  const fork = forkOf(context, database, lost);
+  const isIntegrated = integrated !== null && isBeyond(context, database, integrated);
+  // Asked at every turn of a copy that has diverged: its segments need not be looked at.
+  if (fork === null || (isIntegrated && fork.checksum !== lost.checksum)) return false;
+  const surplus = after(context, database, { lost, fork });
   const isSame = surplus.transactions === 0;
-  if (!isSame && integrated !== null && isBeyond(context, database, integrated)) return false;
+  if (isIntegrated && !isSame) return false;
   let directory: string | null = null;
   try {
     if (!isSame) directory = keepSurplus(context, surplus);

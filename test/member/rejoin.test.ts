@@ -8,7 +8,7 @@ import { OpenKeptState } from "../../src/divergence/kept-state.ts";
 import { formatPosition } from "../../src/ltx/position.ts";
 import type { Member } from "../../src/member/member.ts";
 import { afterimage } from "../cli/afterimage.ts";
-import { createClinic } from "../support/members.ts";
+import { addVisits, createClinic } from "../support/members.ts";
 import { codesOf, endOf, SPOKES, served, until, VISITS, visitsPath, writeVisits } from "../support/served-members.ts";
 import { openSetMember } from "../support/set-members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -104,6 +104,41 @@ test("a mirror of an epoch in which nothing was committed goes on under the name
   expect(porto.member.context.store.database(VISITS)?.error).toBeNull();
   expect(existsSync(join(root, "porto", "state", "diverged"))).toBe(false);
 }, 60_000);
+
+test("what is kept has a snapshot of its own when the journal does not lead to it, and no report when it is damaged", async () => {
+  const root = temporaryDirectory();
+  const clinic = createClinic(visitsPath(root, "lisbon"));
+  const first = await served(root, "lisbon");
+  const porto = await served(root, "porto");
+  addVisits(clinic, 4);
+  await first.member.rotate();
+  await until("porto is level", () => endOf(porto.member) === endOf(first.member));
+  await first.stop();
+  await porto.member.promote({ force: "lisbon" });
+  addVisits(clinic, 3);
+  // An index in the place of its table: every page is what was written, and SQLite finds fault with them.
+  clinic.unsafeMode().pragma("writable_schema = ON");
+  clinic.exec("UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'visit')");
+  clinic.close();
+
+  const lisbon = await served(root, "lisbon");
+  await until("lisbon is deposed", () => lisbon.member.roles.state.role === "deposed");
+  const { store, journal } = lisbon.member.context;
+  for (const row of store.segments(VISITS, { kind: "snapshot" })) {
+    store.removeSegment(row);
+    journal.remove(row);
+  }
+  const { databases } = await lisbon.member.rejoin({});
+  expect(databases).toMatchObject([{ state: "rejoined" }]);
+  const directory = keptOf(lisbon.member);
+  using kept = new OpenKeptState(directory);
+  expect(kept.state.files.map(({ kind }) => kind)).toContain("snapshot");
+  expect(existsSync(join(directory, "report.txt"))).toBe(false);
+  expect(readdirSync(directory).sort()).toEqual(["journal", "kept.json"]);
+  expect(lisbon.member.context.store.events({ level: "warn" }).map(({ code }) => code)).toContain("REJOINED");
+  await porto.member.rotate();
+  await until("lisbon follows", () => endOf(lisbon.member) === endOf(porto.member));
+}, 120_000);
 
 test("a member that was set back before it rejoins keeps the whole of its state, and gets the pages that it lacks", async () => {
   const root = temporaryDirectory();

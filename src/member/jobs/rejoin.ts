@@ -11,6 +11,7 @@ import { formatPosition } from "../../ltx/position.ts";
 import { errorView } from "../error-view.ts";
 import { removeRestored, restoreKept } from "../kept-copy.ts";
 import type { Member } from "../member.ts";
+import type { MemberContext } from "../member-context.ts";
 import type { MirrorDuty } from "../mirror-duty.ts";
 import { pause } from "../pause.ts";
 
@@ -48,15 +49,27 @@ async function finish(member: Member, duty: MirrorDuty, pending: PendingRejoin, 
   const { database, directory } = pending;
   context.steps.done("rejoin:copied", `${database} equals that of the later epoch`);
   const lost = await restoreKept(context, database, directory, stop);
-  if (lost === null || !(await compare(member, duty, { directory, lost, stop }))) return;
-  context.steps.done("rejoin:reported", `${database}: what differs is in ${join(directory, REPORT_TEXT_NAME)}`);
-  removeRestored(directory);
-  context.store.rejoins.delete(database);
+  if (lost === "stopped") return;
+  if (lost === "unsound") {
+    end(context, pending, "warn", "SQLite finds fault with what is kept, so that there is no report of what differs");
+    return;
+  }
+  if (!(await compare(member, duty, { directory, lost: lost.path, stop }))) return;
   const report = join(directory, REPORT_TEXT_NAME);
-  context.event("info", "REJOINED", database, "the copy follows the later epoch; a report says what is not in it", {
-    report,
-  });
-  context.changed();
+  context.steps.done("rejoin:reported", `${database}: what differs is in ${report}`);
+  end(context, pending, "info", `a report says what is not in the later epoch: ${report}`);
+}
+
+function end(
+  { store, event, changed }: MemberContext,
+  { database, directory }: PendingRejoin,
+  level: "info" | "warn",
+  message: string,
+): void {
+  removeRestored(directory);
+  store.rejoins.delete(database);
+  event(level, "REJOINED", database, `the copy follows again; ${message}`, { directory });
+  changed();
 }
 
 /** @returns false when there is nothing to compare with yet, or `stop` was aborted. */
