@@ -234,6 +234,10 @@ export class StateStore implements Disposable {
     return this.#verifications.get(database);
   }
 
+  forgetVerification(database: string): void {
+    this.#verifications.delete(database);
+  }
+
   saveVerification(database: string, verification: Verification): void {
     this.#verifications.save(database, verification);
   }

@@ -31,7 +31,8 @@ export function planRebuild(
   const error = row?.error?.code ?? null;
   const hasCopy = existsSync(context.databases.get(database) ?? "");
   const isReadable = hasCopy && !UNREADABLE.has(error ?? "");
-  const isSound = row?.integrated != null && isReadable && !halts(error ?? "");
+  const isVerified = context.store.verification(database)?.ok !== false;
+  const isSound = row?.integrated != null && isReadable && isVerified && !halts(error ?? "");
   const bytes = {
     replay: isSound && !isCutOff(context, database, upstream) ? missing : null,
     resync:

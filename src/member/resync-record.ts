@@ -58,6 +58,8 @@ export async function recordResync(
       ...(isAhead ? { received: position, receivedAtMs: nowMs, receivedTimeMs: timestampMs } : {}),
     });
     store.resyncs.delete(database);
+    // It was found of pages that are no longer there.
+    store.forgetVerification(database);
   });
   if (isAdopted) space.grew(bytes);
   return !isAhead || isAdopted;
