@@ -35,7 +35,8 @@ export class MemberRoles {
   #isolated: ErrorView | null = null;
   #begun: number | null = null;
   #cloned: ErrorView | null = null;
-  #deposedAtMs: number;
+  /** Or since this process has known of it. */
+  #roleSinceMs: number;
 
   constructor(options: RolesOptions) {
     this.#options = options;
@@ -44,7 +45,7 @@ export class MemberRoles {
     const role = member === first ? "operational" : "mirror";
     this.#state = known ?? { role, epoch: 1 };
     this.#history = store.history();
-    this.#deposedAtMs = nowMs();
+    this.#roleSinceMs = nowMs();
     const isUntold = reigns(this.#state) && this.#history.current === null;
     if (known === null || isUntold) this.#save(this.#state, isUntold ? this.#initial() : undefined);
   }
@@ -191,7 +192,7 @@ export class MemberRoles {
 
   #noteDeposed(evidence: string): void {
     const { nowMs, event } = this.#options;
-    this.#deposedAtMs = nowMs();
+    this.#roleSinceMs = nowMs();
     const view = this.#deposed();
     if (view === null || this.#state.role !== "deposed") return;
     const { epoch, by } = this.#state;
@@ -203,6 +204,7 @@ export class MemberRoles {
     const { store, changed } = this.#options;
     const history = begun === undefined ? this.#history : this.#history.merge(new EpochHistory([begun]));
     const isNew = next !== this.#state || history !== this.#history;
+    if (next.role !== this.#state.role) this.#roleSinceMs = this.#options.nowMs();
     store.transaction(() => {
       store.saveRole(next, begun);
       goForward(store, history);
@@ -219,7 +221,7 @@ export class MemberRoles {
       code: "DEMOTED",
       message: `this member gave its role up in epoch ${epoch}: its databases are fenced, and nobody is operational`,
       hint: "Run `afterimage promote` on the member that is to take over; here, to undo it.",
-      since: new Date(this.#deposedAtMs).toISOString(),
+      since: new Date(this.#roleSinceMs).toISOString(),
     };
   }
 
@@ -239,7 +241,7 @@ export class MemberRoles {
   #deposed(): ErrorView | null {
     if (this.#state.role !== "deposed") return null;
     const { epoch, by } = this.#state;
-    const since = new Date(this.#deposedAtMs).toISOString();
+    const since = new Date(this.#roleSinceMs).toISOString();
     if (this.isSetBack) {
       return {
         code: "STATE_SET_BACK",
