@@ -58,6 +58,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SWITCHOVER_TARGET: EXIT.usage,
   DATABASE_UNKNOWN: EXIT.usage,
   HOOK_FAILED: EXIT.failed,
+  CONTROL_SILENT: EXIT.failed,
   RELOAD_NEEDS_RESTART: EXIT.refused,
   CONTROL_PATH_TOO_LONG: EXIT.usage,
   URL_INVALID: EXIT.usage,

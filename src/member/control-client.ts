@@ -1,4 +1,4 @@
-/** A command's end of the control socket. Calls may take as long as the daemon needs: there is no time limit. */
+/** A command's end of the control socket. Calls may take as long as the daemon needs, but for those that are quick by nature. */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
@@ -27,17 +27,21 @@ import type {
 } from "./member-control.ts";
 import type { StepListener } from "./runbook-steps.ts";
 
+/** For a call that no work of the daemon's can make long: what it asks of other members has a shorter limit. */
+const QUICK_MS = 5_000;
+
 /**
- * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError.
+ * The member whose daemon listens on `socketPath`; null when nobody does. Errors of the daemon's arrive as DaemonError, and
+ * CONTROL_SILENT when it takes longer than `quickMs` for what is quick by nature: its process may be stopped.
  * @throws ControlError CONTROL_DENIED when the socket is another user's.
  */
-export async function connectControl(socketPath: string): Promise<MemberControl | null> {
+export async function connectControl(socketPath: string, quickMs: number = QUICK_MS): Promise<MemberControl | null> {
   // No daemon can listen on such a path.
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) return null;
   const socket = connect({ path: socketPath });
   try {
     await once(socket, "connect");
-    return new ControlClient(socketPath);
+    return new ControlClient(socketPath, quickMs);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ECONNREFUSED" || errno === "ENOENT" || errno === "ENOTDIR") return null;
@@ -53,17 +57,19 @@ export async function connectControl(socketPath: string): Promise<MemberControl 
 
 class ControlClient implements MemberControl {
   readonly #socketPath: string;
+  readonly #quickMs: number;
 
-  constructor(socketPath: string) {
+  constructor(socketPath: string, quickMs: number) {
     this.#socketPath = socketPath;
+    this.#quickMs = quickMs;
   }
 
   status() {
-    return this.#call("status", {}, controlSchemas.results.status);
+    return this.#call("status", {}, controlSchemas.results.status, this.#quickMs);
   }
 
   reload() {
-    return this.#call("reload", {}, controlSchemas.results.reload);
+    return this.#call("reload", {}, controlSchemas.results.reload, this.#quickMs);
   }
 
   rotate(databases?: readonly string[]) {
@@ -150,11 +156,12 @@ class ControlClient implements MemberControl {
     return this.#call("sync", options, controlSchemas.results.sync);
   }
 
-  async #call<T>(method: keyof MemberControl, body: object, schema: z.ZodType<T>): Promise<T> {
+  async #call<T>(method: keyof MemberControl, body: object, schema: z.ZodType<T>, limitMs?: number): Promise<T> {
     let text = "";
-    const ok = await this.#post(`/${method}`, JSON.stringify(body), (chunk) => {
+    const onText = (chunk: string) => {
       text += chunk;
-    });
+    };
+    const ok = await this.#post(`/${method}`, JSON.stringify(body), { onText, limitMs });
     const value = parseJson(text);
     if (!ok) throw this.#revive(value);
     return this.#understood(method, schema, value);
@@ -168,7 +175,7 @@ class ControlClient implements MemberControl {
   ): Promise<T> {
     const last: { line: z.infer<typeof stepLineSchema> | null } = { line: null };
     let rest = "";
-    const ok = await this.#post(`/${method}`, JSON.stringify(body), (chunk) => {
+    const onText = (chunk: string) => {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
       for (const text of lines) {
@@ -176,7 +183,8 @@ class ControlClient implements MemberControl {
         if (line !== undefined && "step" in line) onStep(line.step);
         last.line = line ?? last.line;
       }
-    });
+    };
+    const ok = await this.#post(`/${method}`, JSON.stringify(body), { onText });
     if (!ok) throw this.#revive(parseJson(rest));
     const { line } = last;
     if (line !== null && "error" in line) throw this.#revive(line.error);
@@ -191,13 +199,15 @@ class ControlClient implements MemberControl {
   }
 
   /** @returns whether the daemon says that it was done. */
-  async #post(path: string, body: string, onText: (chunk: string) => void): Promise<boolean> {
+  async #post(path: string, body: string, { onText, limitMs }: PostOptions): Promise<boolean> {
+    const limit = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
     try {
       const outgoing = request({
         socketPath: this.#socketPath,
         path,
         method: "POST",
         agent: false,
+        ...(limit === undefined ? {} : { signal: limit }),
         headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
       });
       const response = new Promise<IncomingMessage>((resolve, reject) => {
@@ -209,8 +219,19 @@ class ControlClient implements MemberControl {
       for await (const chunk of incoming) onText(String(chunk));
       return incoming.statusCode === 200;
     } catch (error) {
+      if (limit?.aborted === true) throw this.#silent(path.slice(1), limitMs ?? 0);
       throw this.#lost(messageOf(error), error);
     }
+  }
+
+  #silent(method: string, limitMs: number): ControlError {
+    const message = `the daemon has not answered to ${method} within ${limitMs / 1000} s`;
+    return new ControlError("CONTROL_SILENT", message, {
+      path: this.#socketPath,
+      hint:
+        "Look at its process with `ps`: in state T it is stopped (`kill -CONT` goes on with it), in state D it waits for a disk. " +
+        "If it stays silent, restart it. `afterimage whois-operational` answers without it.",
+    });
   }
 
   #lost(reason: string, cause?: unknown): ControlError {
@@ -235,6 +256,12 @@ class ControlClient implements MemberControl {
       hint: "daemon and command are of different versions: restart the daemon",
     });
   }
+}
+
+interface PostOptions {
+  readonly onText: (chunk: string) => void;
+  /** Undefined for none. */
+  readonly limitMs?: number | undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -9,6 +9,8 @@ export type ControlErrorCode =
   | "CONTROL_DENIED"
   /** The daemon ended, or was stopped, before it had answered. */
   | "CONTROL_LOST"
+  /** The daemon takes the call and does not answer: its process is stopped, or something it waits for does not come. */
+  | "CONTROL_SILENT"
   /** The daemon answered what this program does not understand: another version. */
   | "CONTROL_PROTOCOL"
   | "CONTROL_FAILED";

@@ -311,6 +311,19 @@ test("a daemon that goes away before it has answered is reported", async () => {
   await expect(control.status()).rejects.toMatchObject({ code: "CONTROL_LOST", path });
 });
 
+test("a daemon that is stopped is reported when what is asked is quick by nature", async () => {
+  const path = join(temporaryDirectory(), "control.sock");
+  const listening = `require("net").createServer().listen(process.argv[1], () => console.log("listening"))`;
+  const daemon = spawn(process.execPath, ["-e", listening, path], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void daemon.kill("SIGKILL"));
+  await once(daemon.stdout, "data");
+  daemon.kill("SIGSTOP");
+  const control = await connectControl(path, 100);
+  const silent = { code: "CONTROL_SILENT", path, hint: expect.stringContaining("kill -CONT") };
+  await expect(control?.status()).rejects.toMatchObject(silent);
+  await expect(control?.reload()).rejects.toMatchObject(silent);
+});
+
 test("an answer of another version is reported", async () => {
   const path = join(temporaryDirectory(), "control.sock");
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{"mirror":1}';
