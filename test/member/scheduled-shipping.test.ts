@@ -34,7 +34,8 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 async function serving(member: Member): Promise<AsyncDisposable> {
   const stop = new AbortController();
   const running = member.run(stop.signal);
-  await until("it serves", () => member.running);
+  const published = join(member.context.self.directory, "status.json");
+  await until("it serves", () => member.running && existsSync(published));
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
