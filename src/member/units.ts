@@ -7,6 +7,7 @@ import { runDrillJob } from "./jobs/drill.ts";
 import { runHandoverJob } from "./jobs/handover.ts";
 import { runHeartbeatJob } from "./jobs/heartbeat.ts";
 import { runIntegrateJob } from "./jobs/integrate.ts";
+import { runMemoryJob } from "./jobs/memory.ts";
 import { runObserveJob } from "./jobs/observe.ts";
 import { runPurgeJob } from "./jobs/purge.ts";
 import { runRejoinJob } from "./jobs/rejoin.ts";
@@ -40,6 +41,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
     ["handover", unit([plan.duty], (stop) => runHandoverJob(member, stop))],
+    ["memory", unit([], runMemoryJob)],
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["rejoin", unit([], (stop) => runRejoinJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],
