@@ -81,6 +81,8 @@ export class InboxWatcher {
     this.#silentFinds = 0;
     watcher.on("ready", () => {
       this.#ready = true;
+      // What came before it was ready is not reported.
+      this.#arrived.set();
     });
     watcher.on("add", () => {
       this.#heard = true;

@@ -1,6 +1,7 @@
 /** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
 import { configuredPath } from "../config/database-pattern.ts";
 import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
+import { isFencedIn } from "../roles/role-state.ts";
 import { isFenced } from "../sqlite/fence.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 import type { DeepVerification } from "./deep-verification.ts";
@@ -43,6 +44,7 @@ import type {
   VerifyOptions,
 } from "./member-control.ts";
 import { MemberError, notRunning } from "./member-error.ts";
+import type { MemberRoles } from "./member-roles.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
 import type { OperationalDuty } from "./operational-duty.ts";
 import type { Peer } from "./peer.ts";
@@ -58,6 +60,7 @@ import { verifyDatabase } from "./verification.ts";
 export abstract class MemberCommands implements MemberControl {
   abstract readonly context: MemberContext;
   abstract readonly role: MemberRole;
+  abstract readonly roles: MemberRoles;
   /** Every other member of the mirror set. */
   abstract readonly peers: ReadonlyMap<string, Peer>;
   abstract readonly operational: ReadonlyMap<string, OperationalDuty>;
@@ -159,6 +162,12 @@ export abstract class MemberCommands implements MemberControl {
     if (this.role !== "operational") {
       throw new MemberError("UNFENCE_REFUSED", `${this.context.self.name} is a mirror: its databases stay read-only`, {
         hint: "Only the operational member's databases may be written to.",
+      });
+    }
+    if (isFencedIn(this.roles.state) !== false) {
+      const message = `${this.context.self.name} is in the middle of a change of role: its databases stay fenced`;
+      throw new MemberError("UNFENCE_REFUSED", message, {
+        hint: "A hand-over is undone by `afterimage switchover --cancel`: see `afterimage status`.",
       });
     }
     return await this.#setFence(false, databases, options);

@@ -85,7 +85,7 @@ export interface MemberOptions {
 
 export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
-  readonly roles: MemberRoles;
+  override readonly roles: MemberRoles;
   readonly hooks: MemberHooks;
   /** Of this member's role to another one. */
   readonly handover = new Switchover(this);
@@ -379,7 +379,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const duties = dutyFacts({ context, duty, operational, mirrors, integration, deep, upstream });
     const errors = [...this.roles.errors, ...this.handover.errors, ...this.#found.errors];
     const parts = {
-      ...{ role, duty, epoch: knownEpoch(state) },
+      // Databases that are being made writable are not served yet.
+      ...{ role, duty: state.role === "claimed" ? ("none" as const) : duty, epoch: knownEpoch(state) },
       duties,
       followers,
       journal,

@@ -28,7 +28,7 @@ const LOOK_INTERVAL_MS = 20;
 /** A withdrawal that failed is tried again so often. */
 const RETRY_MS = 1_000;
 /** How long a command waits for what is left to do when the hand-over is done, or undone; the daemon goes on without it. */
-const SETTLE_LIMIT_MS = 30_000;
+const SETTLE_LIMIT_MS = 10_000;
 
 type Stage = Exclude<HandoverView["state"], "refused">;
 

@@ -12,8 +12,12 @@ function codesOf(porto: Member): string[] {
   return porto.context.store.events({}).map(({ code }) => code);
 }
 
-/** Puts files there until the watcher reports one, as it does once it is ready. */
+/** Puts files there until the watcher reports one. One signal may be of its predecessor, and one says that it is ready. */
 async function untilHeard(directory: string, arrived: Signal): Promise<void> {
+  for (let signals = 0; signals < 3; signals++) await untilSet(directory, arrived);
+}
+
+async function untilSet(directory: string, arrived: Signal): Promise<void> {
   const stop = new AbortController();
   let heard = false;
   const waiting = arrived.wait(60_000, stop.signal).then(() => {
