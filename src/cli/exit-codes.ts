@@ -124,6 +124,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   DIVERGED: EXIT.outOfSync,
   REJOIN_UNKEPT: EXIT.failed,
   REJOIN_UNFENCED: EXIT.failed,
+  REJOIN_UNREPORTED: EXIT.failed,
   REJOIN_UNREACHABLE: EXIT.unreachable,
   MIRROR_INCONSISTENT: EXIT.outOfSync,
   INTEGRATION_CHECKSUM: EXIT.outOfSync,

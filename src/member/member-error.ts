@@ -70,6 +70,8 @@ export type MemberErrorCode =
   | "REJOIN_UNKEPT"
   /** A database could not be fenced. */
   | "REJOIN_UNFENCED"
+  /** What differs could not be found out yet. */
+  | "REJOIN_UNREPORTED"
   /** The member of the later epoch cannot be asked. */
   | "REJOIN_UNREACHABLE"
   | "FOLLOWER_UNKNOWN"

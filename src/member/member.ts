@@ -14,7 +14,7 @@ import { StateStore } from "../journal/state-store.ts";
 import { NO_TXID } from "../ltx/position.ts";
 import { MemberMetrics } from "../metrics/member-metrics.ts";
 import { knownEpoch } from "../roles/role-state.ts";
-import type { FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
+import type { ErrorView, FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { DeepVerification } from "./deep-verification.ts";
 import { type DemoteOptions, type DemoteResult, demote } from "./demotion.ts";
@@ -98,6 +98,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
   readonly #asked = new Set<string>();
   /** The member that is asked for what it has received and this one has not. */
   collecting: string | null = null;
+  /** By database, what keeps the end of its rejoin from being reported; it is tried again. */
+  readonly rejoinFaults = new Map<string, ErrorView>();
   /** Every other member of the mirror set. */
   override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();

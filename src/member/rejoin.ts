@@ -64,9 +64,9 @@ export async function rejoin(member: Member, options: RejoinOptions): Promise<Re
   return await resultOf(member, databases);
 }
 
-function stateOf({ database, transactions }: RejoinDatabase, pending: ReadonlySet<string>): RejoinDatabase["state"] {
+function stateOf({ database, directory }: RejoinDatabase, pending: ReadonlySet<string>): RejoinDatabase["state"] {
   if (pending.has(database)) return "rejoining";
-  return transactions === 0 ? "follows" : "rejoined";
+  return directory === null ? "follows" : "rejoined";
 }
 
 /** A later epoch must be known, and the member that reigns in it must say so itself. */
@@ -320,9 +320,27 @@ async function untilServed({ context, mirrors, running }: Member): Promise<void>
   while (running && !isServed() && performance.now() < untilMs) await delay(POLL_MS);
 }
 
-/** However long that takes: who no longer waits may go, and the daemon goes on. */
+/**
+ * However long that takes: who no longer waits may go, and the daemon goes on.
+ * @throws MemberError REJOIN_UNREPORTED when the copies follow again, and there is no report.
+ */
 async function untilDone(member: Member): Promise<void> {
-  while (member.running && member.context.store.rejoins.list().length > 0) await delay(POLL_MS);
+  for (;;) {
+    const pending = member.context.store.rejoins.list();
+    if (!member.running || pending.length === 0) return;
+    const faults = pending.map(({ database }) => member.rejoinFaults.get(database));
+    const [fault] = faults;
+    if (fault !== undefined && !faults.includes(undefined)) {
+      throw new MemberError(
+        "REJOIN_UNREPORTED",
+        `the copies follow again, and there is no report yet: ${fault.message}`,
+        {
+          hint: "What only this member had is kept, see `afterimage status`. The daemon tries again by itself.",
+        },
+      );
+    }
+    await delay(POLL_MS);
+  }
 }
 
 async function resultOf(member: Member, databases: readonly RejoinDatabase[]): Promise<RejoinResult> {

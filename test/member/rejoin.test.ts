@@ -9,7 +9,17 @@ import { formatPosition } from "../../src/ltx/position.ts";
 import type { Member } from "../../src/member/member.ts";
 import { afterimage } from "../cli/afterimage.ts";
 import { addVisits, createClinic } from "../support/members.ts";
-import { codesOf, endOf, SPOKES, served, until, VISITS, visitsPath, writeVisits } from "../support/served-members.ts";
+import {
+  codesOf,
+  endOf,
+  SERVED_SET,
+  SPOKES,
+  served,
+  until,
+  VISITS,
+  visitsPath,
+  writeVisits,
+} from "../support/served-members.ts";
 import { openSetMember } from "../support/set-members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -138,6 +148,33 @@ test("what is kept has a snapshot of its own when the journal does not lead to i
   expect(lisbon.member.context.store.events({ level: "warn" }).map(({ code }) => code)).toContain("REJOINED");
   await porto.member.rotate();
   await until("lisbon follows", () => endOf(lisbon.member) === endOf(porto.member));
+}, 120_000);
+
+test("a rejoin whose report cannot be written says so, and writes it once it can", async () => {
+  const root = temporaryDirectory();
+  const clinic = createClinic(visitsPath(root, "lisbon"));
+  const first = await served(root, "lisbon");
+  const porto = await served(root, "porto");
+  await until("porto has a first state", () => endOf(porto.member) !== "-");
+  await first.stop();
+  await porto.member.promote({ force: "lisbon" });
+  addVisits(clinic, 3);
+  clinic.close();
+  const alone = await openSetMember(root, "lisbon", SERVED_SET);
+  await alone.rejoin({});
+  const directory = keptOf(alone);
+  await alone.close();
+  rmSync(join(directory, ".restored"), { recursive: true });
+  renameSync(join(directory, "kept.json"), join(directory, "away.json"));
+
+  const lisbon = await served(root, "lisbon");
+  await expect(lisbon.member.rejoin({})).rejects.toMatchObject({ code: "REJOIN_UNREPORTED" });
+  expect(codesOf(lisbon.member).filter((code) => code === "REPORT_FAILED")).toHaveLength(1);
+  renameSync(join(directory, "away.json"), join(directory, "kept.json"));
+  await lisbon.stop();
+  const again = await served(root, "lisbon");
+  expect(await again.member.rejoin({})).toMatchObject({ databases: [{ state: "rejoined" }] });
+  expect(existsSync(join(directory, "report.txt"))).toBe(true);
 }, 120_000);
 
 test("a member that was set back before it rejoins keeps the whole of its state, and gets the pages that it lacks", async () => {

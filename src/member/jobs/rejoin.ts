@@ -20,8 +20,7 @@ const RETRY_MS = 30_000;
 
 /** Runs until `stop` is aborted. */
 export async function runRejoinJob(member: Member, stop: AbortSignal): Promise<void> {
-  const { context } = member;
-  const reported = new Map<string, string>();
+  const { context, rejoinFaults } = member;
   while (!stop.aborted) {
     let waitMs = INTERVAL_MS;
     for (const pending of context.store.rejoins.list()) {
@@ -29,19 +28,22 @@ export async function runRejoinJob(member: Member, stop: AbortSignal): Promise<v
       if (duty === undefined || duty.resync !== null || stop.aborted) continue;
       try {
         await finish(member, duty, pending, stop);
-        reported.delete(pending.database);
+        rejoinFaults.delete(pending.database);
       } catch (error) {
         waitMs = RETRY_MS;
-        const { code, message } = errorView(error, context.nowMs());
-        if (!stop.aborted && reported.get(pending.database) !== message)
-          context.event("error", "REPORT_FAILED", pending.database, `there is no report yet: ${message}`, {
-            error: code,
-          });
-        reported.set(pending.database, message);
+        if (!stop.aborted) noteFault(member, pending.database, error);
       }
     }
     await pause(waitMs, stop);
   }
+}
+
+function noteFault({ context, rejoinFaults }: Member, database: string, error: unknown): void {
+  const fault = errorView(error, context.nowMs());
+  const isNew = rejoinFaults.get(database)?.message !== fault.message;
+  rejoinFaults.set(database, fault);
+  const message = `there is no report of what differs yet: ${fault.message}`;
+  if (isNew) context.event("error", "REPORT_FAILED", database, message, { error: fault.code });
 }
 
 async function finish(member: Member, duty: MirrorDuty, pending: PendingRejoin, stop: AbortSignal): Promise<void> {
