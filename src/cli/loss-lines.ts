@@ -1,4 +1,4 @@
-import type { PossibleLoss } from "../member/readiness.ts";
+import type { PossibleLoss } from "../member/possible-losses.ts";
 
 /** What a promotion would lose of one database, and who has more. */
 export function lossLines({

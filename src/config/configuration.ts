@@ -182,6 +182,12 @@ export interface JournalConfiguration {
 /** By a cron expression with or without seconds, or whenever there is something to do. */
 export type Schedule = { readonly kind: "cron"; readonly expression: string } | { readonly kind: "continuous" };
 
+/** Whether a member integrates late on purpose: then it is never at the end of the journal, but for moments. */
+export function integratesLate({ members }: Configuration, name: string): boolean {
+  const { delayMs = 0, integrate } = members.get(name) ?? {};
+  return delayMs > 0 || (integrate !== undefined && integrate.kind !== "continuous");
+}
+
 /** The value of `follows` for "whichever member is operational". */
 export const FOLLOWS_OPERATIONAL = "operational";
 

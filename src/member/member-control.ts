@@ -7,7 +7,7 @@ import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member
 import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import type { RoleView } from "./known-roles.ts";
-import type { PossibleLoss } from "./readiness.ts";
+import type { PossibleLoss } from "./possible-losses.ts";
 import type { StepListener } from "./runbook-steps.ts";
 import type { ValidateResult } from "./validation.ts";
 

@@ -4,7 +4,8 @@ import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
 import type { PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
-import { type PossibleLoss, possibleLosses, promotionChecks, type ReadinessFacts } from "./readiness.ts";
+import { type PossibleLoss, possibleLosses } from "./possible-losses.ts";
+import { promotionChecks, type ReadinessFacts } from "./readiness.ts";
 
 /**
  * @param epoch that would begin.
@@ -20,7 +21,7 @@ export async function planPromotion(
   const status = await member.status();
   const others = status.members.filter((each) => each.member !== name && each.member !== roles.operational);
   const reigning = status.members.find((each) => each.member === roles.operational && each.role !== null) ?? null;
-  const facts: ReadinessFacts = { target: member.ownStatus(), operational: reigning, others };
+  const facts: ReadinessFacts = { target: member.ownStatus(), operational: reigning, others, integratesLate: false };
   assertComplete(facts);
   const untold = status.members.filter((each) => each.member !== name && !each.reachable).map((each) => each.member);
   const losses = possibleLosses(facts, context.nowMs());

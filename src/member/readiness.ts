@@ -1,10 +1,11 @@
 /**
  * Whether a member is ready to take over, by what the members say of themselves: the checks before a switchover and before a
- * promotion, and what a promotion would lose. Pure functions; a check that fails is a reason to refuse.
+ * promotion. Pure functions; a check that fails is a reason to refuse.
  */
-import type { DatabaseStatus, HoldView, MemberStatus, PositionView } from "../status/member-status.ts";
+import type { DatabaseStatus, HoldView, MemberStatus } from "../status/member-status.ts";
 import { type CheckResult, failure, ok, warning } from "./check-result.ts";
 import { type ClockReading, clockOffset, describeClock } from "./heartbeat-clock.ts";
+import { type LossFacts, possibleLosses } from "./possible-losses.ts";
 
 /** Ages that are shown to people mean little beyond this. */
 const CLOCK_LIMIT_MS = 30_000;
@@ -14,37 +15,43 @@ const LAG_LIMIT_S = 60;
 const NEAR = 2;
 const GIB = 2 ** 30;
 const DEMOTED = "DEMOTED";
+const WAIT = "Wait until it has integrated its first snapshot: see `afterimage status`.";
+const SEE_STATUS = "See `afterimage status`.";
 
 /** `operational running`: it could be promoted, and while the operational member lives it is not, but by force. */
 export const PROMOTION_READINESS = ["yes", "no", "operational running"] as const;
 export type PromotionReadiness = (typeof PROMOTION_READINESS)[number];
 
-export interface ReadinessFacts {
-  /** The member that is to take over. */
-  readonly target: MemberStatus;
-  /** Who reigns in the newest epoch; null when its status is not known. */
-  readonly operational: MemberStatus | null;
-  /** All the rest. */
-  readonly others: readonly MemberStatus[];
-  /** By member, where its heartbeat was awaited. */
-  readonly clocks?: ReadonlyMap<string, ClockReading>;
+/** What a check is about: which refusal it is. */
+export type Concern =
+  | "role"
+  | "type"
+  | "daemon"
+  | "operational"
+  | "mailbox"
+  | "epoch"
+  /** An error of a member or of a database, a hook that cannot be run, want of space. */
+  | "error"
+  | "clock"
+  /** A database that is not there, or has no state yet. */
+  | "databases"
+  /** Integration is held back. */
+  | "held"
+  /** By hand, on the operational member. */
+  | "fenced"
+  /** How far a copy is behind, and who has more. */
+  | "behind"
+  | "told";
+
+export interface ReadinessCheck extends CheckResult {
+  readonly concern: Concern;
 }
 
-/** What a promotion would lose of one database, as far as is known: what was never cut into a segment is not. */
-export interface PossibleLoss {
-  readonly database: string;
-  /** `epoch:txid:checksum` of what the member has; null when it has nothing. */
-  readonly received: string | null;
-  /** When that was cut, ISO 8601 by the operational member's clock; null when not known. */
-  readonly time: string | null;
-  /** Since then, by this machine's clock. */
-  readonly ageSeconds: number | null;
-  /** Transactions that are known of and that the member has not; null when nothing is known of the operational member's. */
-  readonly transactions: number | null;
-  /** From the end of what it has to the end that is known, on the operational member's clock; null when not known. */
-  readonly seconds: number | null;
-  /** Other mirrors that have more, and by how many transactions. */
-  readonly ahead: readonly { readonly member: string; readonly transactions: number }[];
+export interface ReadinessFacts extends LossFacts {
+  /** Whether the target integrates late on purpose, by its `delay` or its schedule. */
+  readonly integratesLate: boolean;
+  /** By member, where its heartbeat was awaited. */
+  readonly clocks?: ReadonlyMap<string, ClockReading>;
 }
 
 /** Whether nothing is a reason to refuse. */
@@ -52,76 +59,63 @@ export function isReady(checks: readonly CheckResult[]): boolean {
   return checks.every(({ level }) => level !== "FAIL");
 }
 
-/** Before the operational member hands over to the target. */
-export function switchoverChecks(facts: ReadinessFacts): CheckResult[] {
-  const { target, operational } = facts;
-  const names = Object.keys(operational?.databases ?? target.databases);
-  const role = isDemoted(target)
-    ? failure(
-        `role of ${target.member}`,
-        "it gave its role up",
-        "Run `afterimage promote` on the member that is to take over.",
-      )
-    : roleCheck(target);
-  return [
-    role,
-    typeCheck(target),
-    alive(target),
-    ...(operational === null || isDemoted(operational)
-      ? [noOperational(operational)]
-      : [alive(operational), mailbox(operational, target)]),
-    epoch(facts),
-    ...memberChecks(facts),
-    ...names.flatMap((name) => databaseChecks(name, facts)),
-  ];
-}
-
-/** Before the target takes over from an operational member that is lost. */
-export function promotionChecks(facts: ReadinessFacts): CheckResult[] {
-  const { target, others } = facts;
-  const names = Object.keys(target.databases);
-  const unreachable = others.filter(({ reachable }) => !reachable).map(({ member }) => member);
-  const untold =
-    unreachable.length === 0
-      ? ok("other members", "all of them can be told")
-      : warning(
-          "other members",
-          `${unreachable.join(", ")} cannot be told at once`,
-          "None of them may be started where it cannot reach the others.",
-        );
-  const role = isDemoted(target)
-    ? ok(`role of ${target.member}`, "it gave its role up, and may have it again")
-    : roleCheck(target);
-  return [
-    role,
-    typeCheck(target),
-    ...memberChecks(facts),
-    ...(names.length === 0 ? [failure("databases", `${target.member} has none yet`, WAIT)] : []),
-    ...names.flatMap((name) => databaseChecks(name, facts)),
-    ...possibleLosses(facts, 0).flatMap(({ database, ahead }) =>
-      ahead.map(({ member, transactions }) =>
-        failure(
-          `database ${database}`,
-          `${member} has received ${transactions} transactions more`,
-          `Promote ${member}, or let ${target.member} have them first.`,
-        ),
-      ),
-    ),
-    untold,
-  ];
-}
-
-const WAIT = "Wait until it has integrated its first snapshot: see `afterimage status`.";
-
 /** Whether a member gave its role up, and knows of nobody who has taken it. */
 export function isDemoted({ errors }: Pick<MemberStatus, "errors">): boolean {
   return errors.some(({ code }) => code === DEMOTED);
 }
 
+/** Before the operational member hands over to the target. */
+export function switchoverChecks(facts: ReadinessFacts): ReadinessCheck[] {
+  const { target, operational, integratesLate } = facts;
+  const demoted = "it gave its role up";
+  const given = failure(
+    `role of ${target.member}`,
+    demoted,
+    "Run `afterimage promote` on the member that is to take over.",
+  );
+  const late = failure(
+    `integration of ${target.member}`,
+    "it integrates late on purpose, by its `delay` or its schedule",
+    "Take that out of its configuration, and run `afterimage reload` there.",
+  );
+  return [
+    about("role", isDemoted(target) ? given : roleCheck(target)),
+    about("type", typeCheck(target)),
+    ...(integratesLate ? [about("held", late)] : []),
+    about("daemon", alive(target)),
+    ...(operational === null || isDemoted(operational)
+      ? [about("operational", noOperational(operational))]
+      : handingOver(operational, target)),
+    about("epoch", epoch(facts)),
+    ...memberChecks(facts),
+    ...Object.keys((operational ?? target).databases).flatMap((name) => copyChecks(name, facts, "FAIL")),
+  ];
+}
+
+/** Before the target takes over from an operational member that is lost. What is held back by a delay is integrated then. */
+export function promotionChecks(facts: ReadinessFacts): ReadinessCheck[] {
+  const { target, others } = facts;
+  const given = ok(`role of ${target.member}`, "it gave its role up, and may have it again");
+  const names = Object.keys(target.databases);
+  return [
+    about("role", isDemoted(target) ? given : roleCheck(target)),
+    about("type", typeCheck(target)),
+    ...memberChecks(facts),
+    ...(names.length === 0 ? [about("databases", failure("databases", `${target.member} has none yet`, WAIT))] : []),
+    ...names.flatMap((name) => copyChecks(name, facts, "WARN")),
+    ...aheadChecks(facts),
+    about("told", othersTold(others)),
+  ];
+}
+
+function about(concern: Concern, result: CheckResult): ReadinessCheck {
+  return { ...result, concern };
+}
+
 function typeCheck({ member, type }: MemberStatus): CheckResult {
   const check = `type of ${member}`;
   if (type !== "reporting") return ok(check, type);
-  return failure(check, "reporting, which never takes over", "Choose a member of type failover or dr.");
+  return failure(check, "reporting, which never takes over", "Name a member of type failover or dr.");
 }
 
 function roleCheck({ member, role, state }: MemberStatus): CheckResult {
@@ -137,7 +131,7 @@ function alive({ member, reachable, state }: MemberStatus): CheckResult {
   if (reachable) return ok(check, "it runs");
   return failure(
     check,
-    state === "unknown" ? "its mailbox cannot be read" : "it does not run",
+    state === "unknown" ? "its mailbox cannot be read" : "it does not run, or cannot be reached",
     `Start it: \`afterimage run --node ${member}\` on that machine.`,
   );
 }
@@ -153,21 +147,34 @@ function noOperational(demoted: MemberStatus | null): CheckResult {
   );
 }
 
-/** Whether the operational member can put into the mailbox what the target needs. */
-function mailbox(operational: MemberStatus, { member }: MemberStatus): CheckResult {
-  const check = `mailbox of ${member}`;
-  const follower = operational.followers[member];
+function handingOver(operational: MemberStatus, target: MemberStatus): ReadinessCheck[] {
+  const { member, databases } = operational;
+  const own = Object.entries(databases).flatMap(([name, { error, received, fenced }]) => {
+    const check = `database ${name} of ${member}`;
+    return [
+      ...(error === null ? [] : [about("error", failure(check, `${error.code}: ${error.message}`, error.hint))]),
+      ...(received === null
+        ? [about("databases", failure(check, "its journal has not begun yet", "Wait until it has."))]
+        : []),
+      ...(fenced
+        ? [about("fenced", failure(check, "it was fenced by hand", "End that first, with `afterimage unfence`."))]
+        : []),
+    ];
+  });
+  return [about("operational", alive(operational)), about("mailbox", mailbox(operational, target)), ...own];
+}
+
+/** Whether the operational member can put what the target needs into the first mailbox on the way to it. */
+function mailbox({ member, followers }: MemberStatus, target: MemberStatus): CheckResult {
+  const check = `mailbox of ${target.member}`;
+  const follower = followers[target.member];
   if (follower === undefined)
-    return failure(
-      check,
-      `${operational.member} has not heard of it yet`,
-      "Wait a moment, and look at `afterimage status`.",
-    );
-  const { via, error, reachable } = follower;
-  if (error !== null)
-    return failure(check, `${operational.member} cannot ship to it: ${error.code}: ${error.message}`, error.hint);
-  if (!reachable) return failure(check, `${operational.member} does not reach it`, "See `afterimage doctor` there.");
-  return ok(check, via === null ? `${operational.member} ships to it` : `it gets its segments through ${via}`);
+    return failure(check, `${member} has not heard of it yet`, `Wait a moment. ${SEE_STATUS}`);
+  const hop = follower.via === null ? follower : (followers[follower.via] ?? follower);
+  const { error, reachable } = hop;
+  if (error !== null) return failure(check, `${member} cannot ship to it: ${error.code}: ${error.message}`, error.hint);
+  if (!reachable) return failure(check, `${member} does not reach it`, "See `afterimage doctor` there.");
+  return ok(check, follower.via === null ? `${member} ships to it` : `it gets its segments through ${follower.via}`);
 }
 
 function epoch({ target, operational }: ReadinessFacts): CheckResult {
@@ -181,7 +188,7 @@ function epoch({ target, operational }: ReadinessFacts): CheckResult {
   );
 }
 
-function memberChecks({ target, operational, clocks }: ReadinessFacts): CheckResult[] {
+function memberChecks({ target, operational, clocks }: ReadinessFacts): ReadinessCheck[] {
   const { member, errors, hookFaults = [] } = target;
   const found = errors
     .filter(({ code }) => code !== DEMOTED)
@@ -194,10 +201,12 @@ function memberChecks({ target, operational, clocks }: ReadinessFacts): CheckRes
     return each === null || reading === undefined ? [] : [clock(each.member, reading)];
   });
   return [
-    ...(found.length === 0 ? [ok(`state of ${member}`, "no errors")] : found),
-    ...(hooks.length === 0 ? [ok(`hooks of ${member}`, "every program can be run")] : hooks),
-    freeSpace(target),
-    ...judged,
+    ...(found.length === 0 ? [ok(`state of ${member}`, "no errors")] : found).map((each) => about("error", each)),
+    ...(hooks.length === 0 ? [ok(`hooks of ${member}`, "every program can be run")] : hooks).map((each) =>
+      about("error", each),
+    ),
+    about("error", freeSpace(target)),
+    ...judged.map((each) => about("clock", each)),
   ];
 }
 
@@ -223,87 +232,76 @@ function freeSpace({ member, journal }: MemberStatus): CheckResult {
   return freeBytes < NEAR * minFreeBytes ? warning(check, `${text}: it is near the limit`, hint) : ok(check, text);
 }
 
-function databaseChecks(name: string, { target, operational }: ReadinessFacts): CheckResult[] {
+/** @param late what it means that something is held back which a promotion integrates, or waits for. */
+function copyChecks(name: string, { target, operational }: ReadinessFacts, late: "FAIL" | "WARN"): ReadinessCheck[] {
   const check = `database ${name}`;
   const copy = target.databases[name];
   if (copy === undefined) {
     const message = `${operational?.member ?? "the operational member"} has it, and ${target.member} has not`;
-    return [failure(check, message, "Add it to the configuration of that member, or choose another one.")];
+    const hint = "Add it to the configuration of that member, or choose another one.";
+    return [about("databases", failure(check, message, hint))];
   }
-  if (copy.integrated === null) return [failure(check, `${target.member} has no first state of it yet`, WAIT)];
-  const faults = [...errorsOf(check, copy), ...(copy.hold === null ? [] : [held(check, copy.hold)])];
+  if (copy.integrated === null)
+    return [about("databases", failure(check, `${target.member} has no first state of it yet`, WAIT))];
+  const faults = [...errorsOf(check, copy), ...heldBack(check, copy, late)];
   if (faults.length > 0) return faults;
-  if (copy.lagTransactions === 0) return [ok(check, "at the end of the journal")];
-  const behind = `${copy.lagTransactions ?? "some"} transactions, ${Math.round(copy.lagSeconds ?? 0)} s behind`;
-  return (copy.lagSeconds ?? 0) <= LAG_LIMIT_S
-    ? [ok(check, behind)]
-    : [warning(check, behind, "It has to be brought forward first, which takes a while: see `afterimage status`.")];
+  if (copy.lagTransactions === 0) return [about("behind", ok(check, "at the end of the journal"))];
+  const lag = `${copy.lagTransactions ?? "some"} transactions, ${Math.round(copy.lagSeconds ?? 0)} s behind`;
+  const hint = `It has to be brought forward first, which takes a while. ${SEE_STATUS}`;
+  return [about("behind", (copy.lagSeconds ?? 0) <= LAG_LIMIT_S ? ok(check, lag) : warning(check, lag, hint))];
 }
 
-function errorsOf(check: string, { error, resync, heldBy, quarantined, warnings }: DatabaseStatus): CheckResult[] {
+function errorsOf(check: string, { error, resync, quarantined, warnings }: DatabaseStatus): ReadinessCheck[] {
   return [
     ...(error === null ? [] : [failure(check, `${error.code}: ${error.message}`, error.hint)]),
     ...(resync == null ? [] : [failure(check, "the copy is being made equal to its upstream's", "Wait until it is.")]),
-    ...(heldBy === null ? [] : [warning(check, `integration waits for ${heldBy}`, "Wait until it has ended.")]),
-    ...warnings.map(({ code, message, hint }) =>
-      warning(check, `${code}: ${message}`, hint ?? "See `afterimage status`."),
-    ),
+    ...warnings.map(({ code, message, hint }) => warning(check, `${code}: ${message}`, hint ?? SEE_STATUS)),
     ...(quarantined === 0
       ? []
       : [warning(check, `${quarantined} refused files are in quarantine`, "Look into them, and remove them.")]),
+  ].map((each) => about("error", each));
+}
+
+/** What an operator has ordered stays; a delay and a schedule are left out by a promotion, and a backup is waited for. */
+function heldBack(check: string, { hold, heldBy, paused }: DatabaseStatus, late: "FAIL" | "WARN"): ReadinessCheck[] {
+  const lasting = (message: string) => [about("held", failure(check, message, "End it with `afterimage resume`."))];
+  const passing = (message: string, hint: string) => [
+    about("held", late === "FAIL" ? failure(check, message, hint) : warning(check, message, hint)),
   ];
+  if (hold !== null && isOrdered(hold)) return lasting(hold.message);
+  if (paused) return lasting("integration is paused");
+  if (hold !== null) return passing(hold.message, "Integrate what waits first, with `afterimage integrate --now`.");
+  return heldBy === null ? [] : passing(`integration waits for ${heldBy}`, "Wait until it has ended.");
 }
 
-/** What an operator has ordered stays; a delay and a schedule are left out when a member takes over. */
-function held(check: string, { by, message }: HoldView): CheckResult {
-  const left = by === "delay" || by === "window";
-  return left
-    ? warning(
-        check,
-        `${message}: what waits is integrated when it takes over`,
-        "That takes a while: see `afterimage status`.",
-      )
-    : failure(check, message, "End it with `afterimage resume`.");
+function isOrdered({ by }: HoldView): boolean {
+  return by !== "delay" && by !== "window";
 }
 
-/**
- * What a promotion of the target would lose now, by database.
- * @param nowMs by this machine's clock.
- */
-export function possibleLosses({ target, operational, others }: ReadinessFacts, nowMs: number): PossibleLoss[] {
-  const names = new Set([...Object.keys(target.databases), ...Object.keys(operational?.databases ?? {})]);
-  return [...names].sort().map((database) => {
-    const copy = target.databases[database];
-    const own = copy?.received ?? null;
-    const ends = [operational?.databases[database]?.received ?? null, copy?.operational ?? null];
-    const end = ends.reduce((a, b) => (a === null || (b !== null && numberOf(b) > numberOf(a)) ? b : a), null);
-    const ahead = others.flatMap(({ member, type, databases }) => {
-      const transactions = difference(databases[database]?.received ?? null, own);
-      return type === "reporting" || transactions <= 0 ? [] : [{ member, transactions }];
-    });
-    return {
-      database,
-      received: own === null ? null : `${own.epoch}:${own.txid}:${own.checksum}`,
-      time: own?.time ?? null,
-      ageSeconds: own?.time == null ? null : Math.max(0, (nowMs - Date.parse(own.time)) / 1000),
-      transactions: end === null ? null : Math.max(0, difference(end, own)),
-      seconds: secondsBetween(own, end),
-      ahead,
-    };
-  });
+/** A promotion gets from others what they have received more, if they can be reached. */
+function aheadChecks(facts: ReadinessFacts): ReadinessCheck[] {
+  const { target, others } = facts;
+  return possibleLosses(facts, 0).flatMap(({ database, ahead }) =>
+    ahead.map(({ member, transactions }) => {
+      const check = `database ${database}`;
+      const more = `${member} has received ${transactions} transactions more`;
+      const isThere = others.some((other) => other.member === member && other.reachable);
+      const result = isThere
+        ? warning(check, `${more}, which are fetched first`, `Promoting ${member} would be faster.`)
+        : failure(check, more, `Start its daemon, promote ${member}, or let ${target.member} have them first.`);
+      return about("behind", result);
+    }),
+  );
 }
 
-function secondsBetween(from: PositionView | null, to: PositionView | null): number | null {
-  if (from?.time == null || to?.time == null) return null;
-  return Math.max(0, (Date.parse(to.time) - Date.parse(from.time)) / 1000);
-}
-
-function difference(a: PositionView | null, b: PositionView | null): number {
-  return Number((a === null ? 0n : numberOf(a)) - (b === null ? 0n : numberOf(b)));
-}
-
-function numberOf({ txid }: PositionView): bigint {
-  return BigInt(`0x${txid}`);
+function othersTold(others: readonly MemberStatus[]): CheckResult {
+  const unreachable = others.filter(({ reachable }) => !reachable).map(({ member }) => member);
+  if (unreachable.length === 0) return ok("other members", "all of them can be told");
+  return warning(
+    "other members",
+    `${unreachable.join(", ")} cannot be told at once`,
+    "None of them may be started where it cannot reach the others.",
+  );
 }
 
 function gibibytes(bytes: number): string {

@@ -1,7 +1,7 @@
 /** What must hold before the operational member hands over: all of it is only looked at. Each refusal has a code of its own. */
-import { configuredPath } from "../config/database-pattern.ts";
+import { integratesLate } from "../config/configuration.ts";
 import { nextEpoch } from "../roles/epoch-history.ts";
-import type { DatabaseStatus, MemberStatus } from "../status/member-status.ts";
+import type { MemberStatus } from "../status/member-status.ts";
 import { LEASE_FILE, LEASE_MAX_BYTES, parseLease } from "./lease-record.ts";
 import type { Member } from "./member.ts";
 import { MemberError, type MemberErrorCode, notRunning } from "./member-error.ts";
@@ -9,6 +9,7 @@ import { upstreamChain } from "./member-plan.ts";
 import { pause } from "./pause.ts";
 import type { Peer } from "./peer.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { type Concern, switchoverChecks } from "./readiness.ts";
 
 /** Three heartbeats: who runs has moved its own by then. */
 const HEARTBEAT_WAIT_MS = 6_000;
@@ -33,12 +34,10 @@ export async function checkSwitchover(member: Member, to: string): Promise<Switc
   const { status } = peer;
   if (status === null || status.mirror !== member.context.configuration.mirror)
     throw refusal("SWITCHOVER_TARGET", `the mailbox of ${to} is not one of this mirror set`, "Look at its `mailbox`.");
-  assertFollows(member, status);
-  assertOwnDatabases(member);
-  for (const name of member.context.databases.keys()) assertCopy(peer, name, status.databases[name]);
+  assertReady(member, status);
   const chain = upstreamChain(member.context.configuration, member.roles.operational, to);
   const follower = chain.at(-1) ?? to;
-  await assertMailbox(member, peer, follower);
+  if (to === follower) await assertLease(member, peer);
   const names = [...member.context.configuration.members.keys()];
   return { peer, follower, epoch: nextEpoch(member.roles.epoch, to, names) };
 }
@@ -67,19 +66,6 @@ function knownTarget({ context, peers }: Member, to: string): Peer {
     const is = to === context.self.name ? "is operational already" : "is no member of this mirror set";
     throw refusal("SWITCHOVER_TARGET", `${to} ${is}`, `Name one of: ${[...peers.keys()].join(", ")}.`);
   }
-  if (peer.member.type === "reporting")
-    throw refusal(
-      "SWITCHOVER_TYPE",
-      `${to} is of type reporting, which never takes over`,
-      "Name a member of type failover or dr.",
-    );
-  const { delayMs, integrate } = peer.member;
-  if (delayMs > 0 || integrate.kind !== "continuous")
-    throw refusal(
-      "SWITCHOVER_HELD",
-      `${to} integrates late on purpose, by its \`delay\` or its schedule`,
-      "Take that out of its configuration, and run `afterimage reload` there.",
-    );
   return peer;
 }
 
@@ -108,80 +94,42 @@ export async function look(peer: Peer): Promise<boolean> {
   return isRead;
 }
 
-function assertFollows({ roles }: Member, { member, role, epoch, state, errors }: MemberStatus): void {
-  const [error] = errors;
-  if (error !== undefined)
-    throw refusal("SWITCHOVER_ERROR", `${member}: ${error.code}: ${error.message}`, error.hint ?? SEE_STATUS);
-  if (role === "mirror" && epoch === roles.epoch && state !== "fenced") return;
-  const is = role === "mirror" ? `follows in epoch ${epoch ?? "none"}, not in ${roles.epoch}` : "is no mirror";
-  throw refusal(
-    "SWITCHOVER_EPOCH",
-    `${member} ${is}`,
-    "They tell each other soon; if not, see `afterimage history` on both.",
-  );
-}
-
 const SEE_STATUS = "See `afterimage status`.";
 
-function assertOwnDatabases({ context, operational }: Member): void {
-  const { databases, store, self } = context;
+const REFUSALS: Readonly<Record<Concern, MemberErrorCode>> = {
+  role: "SWITCHOVER_EPOCH",
+  type: "SWITCHOVER_TYPE",
+  daemon: "SWITCHOVER_DOWN",
+  operational: "SWITCHOVER_DOWN",
+  mailbox: "SWITCHOVER_MAILBOX",
+  epoch: "SWITCHOVER_EPOCH",
+  error: "SWITCHOVER_ERROR",
+  clock: "SWITCHOVER_ERROR",
+  databases: "SWITCHOVER_DATABASES",
+  held: "SWITCHOVER_HELD",
+  fenced: "SWITCHOVER_FENCED",
+  behind: "SWITCHOVER_BEHIND",
+  told: "SWITCHOVER_DOWN",
+};
+
+/** The first of the checks that `afterimage validate` shows as well, and that fails. */
+function assertReady(member: Member, target: MemberStatus): void {
+  const { configuration, databases, self } = member.context;
   if (databases.size === 0)
     throw refusal("SWITCHOVER_DATABASES", `${self.name} has no databases to hand over`, "See its `databases`.");
-  for (const name of databases.keys()) {
-    const { error = null, received = null } = store.database(name) ?? {};
-    if (error !== null) throw refusal("SWITCHOVER_ERROR", `${name}: ${error.code}: ${error.message}`, SEE_STATUS);
-    if (received === null)
-      throw refusal("SWITCHOVER_DATABASES", `the journal of ${name} has not begun yet`, "Wait until it has.");
-    if (operational.get(name)?.fenced === true)
-      throw refusal(
-        "SWITCHOVER_FENCED",
-        `${name} was fenced by hand, and a switchover would make it writable`,
-        "End that first with `afterimage unfence`.",
-      );
-  }
+  const failed = switchoverChecks({
+    target: { ...target, reachable: true },
+    operational: member.ownStatus(),
+    others: [],
+    integratesLate: integratesLate(configuration, target.member),
+  }).find(({ level }) => level === "FAIL");
+  if (failed === undefined) return;
+  throw refusal(REFUSALS[failed.concern], `${failed.check}: ${failed.message}`, failed.hint ?? SEE_STATUS);
 }
 
-function assertCopy({ member }: Peer, database: string, copy: DatabaseStatus | undefined): void {
-  if (configuredPath(member, database) === null || copy === undefined || copy.integrated === null) {
-    throw refusal(
-      "SWITCHOVER_DATABASES",
-      `${member.name} has no copy of ${database}`,
-      "Add it to the configuration there, or wait until its first state is integrated.",
-    );
-  }
-  const { error, hold, heldBy, resync, paused } = copy;
-  if (error !== null)
-    throw refusal(
-      "SWITCHOVER_ERROR",
-      `${database} on ${member.name}: ${error.code}: ${error.message}`,
-      error.hint ?? SEE_STATUS,
-    );
-  if (resync != null)
-    throw refusal(
-      "SWITCHOVER_ERROR",
-      `the copy of ${database} on ${member.name} is being made equal`,
-      "Wait until it is.",
-    );
-  const held = paused ? "integration is paused" : (hold?.message ?? heldBy);
-  if (held !== null)
-    throw refusal(
-      "SWITCHOVER_HELD",
-      `${database} on ${member.name} waits: ${held}`,
-      "End that there, with `afterimage resume`.",
-    );
-}
-
-/** Whether what is put into the target's mailbox, or into that of the first member on the way to it, arrives. */
-async function assertMailbox(member: Member, peer: Peer, follower: string): Promise<void> {
-  const { error } = member.ownStatus().followers[follower] ?? { error: null };
-  if (error !== null)
-    throw refusal(
-      "SWITCHOVER_MAILBOX",
-      `cannot ship to ${follower}: ${error.code}: ${error.message}`,
-      error.hint ?? SEE_STATUS,
-    );
+/** Whether nobody else may put anything into the target's mailbox. */
+async function assertLease(member: Member, peer: Peer): Promise<void> {
   const to = peer.member.name;
-  if (to !== follower) return;
   const bytes = await peer.transport().read(LEASE_FILE, { maxBytes: LEASE_MAX_BYTES });
   const lease = bytes === null ? null : parseLease(Buffer.from(bytes).toString("utf8"));
   if (lease?.instance === member.context.store.identity.stateId && !lease.released) return;

@@ -1,17 +1,16 @@
 /** Whether a member is ready to take over now, by what all members say: `afterimage validate`. Changes nothing. */
-import { selectMember } from "../config/configuration.ts";
+import { integratesLate, selectMember } from "../config/configuration.ts";
 import type { MemberStatus } from "../status/member-status.ts";
 import type { CheckResult } from "./check-result.ts";
 import { awaitHeartbeat, type ClockReading } from "./heartbeat-clock.ts";
 import type { Member } from "./member.ts";
 import type { Peer } from "./peer.ts";
 import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { type PossibleLoss, possibleLosses } from "./possible-losses.ts";
 import {
   isDemoted,
   isReady,
-  type PossibleLoss,
   type PromotionReadiness,
-  possibleLosses,
   promotionChecks,
   type ReadinessFacts,
   switchoverChecks,
@@ -70,6 +69,7 @@ async function gather(member: Member, name: string): Promise<ReadinessFacts> {
     target,
     operational: judged.find((each) => each.member === reigning && each.role !== null) ?? null,
     others: judged.filter((each) => each.member !== name && each.member !== reigning),
+    integratesLate: integratesLate(member.context.configuration, name),
     clocks: new Map(clocks),
   };
 }

@@ -18,7 +18,7 @@ import { StateStore } from "../journal/state-store.ts";
 import { assertFree } from "../member/free-space.ts";
 import type { MemberControl } from "../member/member-control.ts";
 import { MemberError } from "../member/member-error.ts";
-import type { PossibleLoss } from "../member/readiness.ts";
+import type { PossibleLoss } from "../member/possible-losses.ts";
 import type { RunbookStep, StepListener } from "../member/runbook-steps.ts";
 import { programVersion } from "../program-version.ts";
 import { reigns } from "../roles/role-state.ts";

@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  isReady,
-  possibleLosses,
-  promotionChecks,
-  type ReadinessFacts,
-  switchoverChecks,
-} from "../../src/member/readiness.ts";
+import { possibleLosses } from "../../src/member/possible-losses.ts";
+import { isReady, promotionChecks, type ReadinessFacts, switchoverChecks } from "../../src/member/readiness.ts";
 import type { DatabaseStatus, MemberStatus, PositionView } from "../../src/status/member-status.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
@@ -74,10 +69,11 @@ const LISBON = member("lisbon", {
   state: "operational",
   follows: null,
   followers: { porto: RECEIPT },
+  databases: { shop: database(9, { fenced: false }) },
 });
 
 function facts(target: Partial<MemberStatus> = {}, more: Partial<ReadinessFacts> = {}): ReadinessFacts {
-  return { target: member("porto", target), operational: LISBON, others: [], ...more };
+  return { target: member("porto", target), operational: LISBON, others: [], integratesLate: false, ...more };
 }
 
 /** Checks that are not OK, as `level check`. */
@@ -100,6 +96,8 @@ test("each thing that is in the way of a switchover is named", () => {
     "FAIL daemon of porto": facts({ reachable: false, state: "down" }),
     "FAIL daemon of lisbon": facts({}, { operational: { ...LISBON, reachable: false, state: "down" } }),
     "FAIL operational member": facts({}, { operational: null }),
+    "FAIL integration of porto": facts({}, { integratesLate: true }),
+    "FAIL database shop of lisbon": facts({}, { operational: { ...LISBON, databases: { shop: database(9) } } }),
     "FAIL epoch": facts({ epoch: 4 }),
     "FAIL mailbox of porto": facts({}, { operational: { ...LISBON, followers: { porto: { ...RECEIPT, error } } } }),
     "FAIL state of porto": facts({ errors: [error] }),
@@ -107,7 +105,7 @@ test("each thing that is in the way of a switchover is named", () => {
     "FAIL free space of porto": facts({ journal: { ...journalOf(LISBON), shortages: ["DISK_LOW"] } }),
     "FAIL database shop": facts({ databases: {} }),
     "WARN free space of porto": facts({ journal: { ...journalOf(LISBON), freeBytes: 1.5 * 2 ** 30 } }),
-    "WARN database shop": facts({ databases: { shop: database(9, hold("delay")) } }),
+    "WARN database shop": facts({ databases: { shop: database(9, { quarantined: 2 }) } }),
     "WARN clock of lisbon": facts(
       {},
       { clocks: new Map([["lisbon", { writtenMs: NOW_MS + 3_600_000, beforeMs: NOW_MS, afterMs: NOW_MS + 200 }]]) },
@@ -123,11 +121,13 @@ test("each thing that is in the way of a switchover is named", () => {
     database(9, { integrated: null }),
     database(9, { error }),
     database(9, hold("operator")),
+    database(9, hold("delay")),
+    database(9, { heldBy: "backup (process 1)" }),
     database(9, { lagTransactions: 5, lagSeconds: 300 }),
     database(9, { lagTransactions: 5, lagSeconds: 1 }),
   ];
   const levels = databases.map((shop) => wrong(switchoverChecks(facts({ databases: { shop } }))));
-  expect(levels).toEqual([...Array(3).fill(["FAIL database shop"]), ["WARN database shop"], []]);
+  expect(levels).toEqual([...Array(5).fill(["FAIL database shop"]), ["WARN database shop"], []]);
 });
 
 function journalOf({ journal }: MemberStatus) {
@@ -140,8 +140,16 @@ test("who gave its role up hands over to nobody, and may be promoted, as others 
   const lisbon = { ...LISBON, role: "mirror" as const, state: "fenced" as const, errors };
   expect(wrong(switchoverChecks(facts({}, { operational: lisbon })))).toEqual(["FAIL operational member"]);
   expect(wrong(promotionChecks(facts({}, { operational: lisbon })))).toEqual([]);
-  expect(wrong(promotionChecks({ target: lisbon, operational: null, others: [] }))).toEqual([]);
-  expect(wrong(switchoverChecks({ target: lisbon, operational: lisbon, others: [] }))[0]).toBe("FAIL role of lisbon");
+  expect(wrong(promotionChecks(facts(lisbon, { operational: null })))).toEqual([]);
+  expect(wrong(switchoverChecks(facts(lisbon, { operational: lisbon })))[0]).toBe("FAIL role of lisbon");
+});
+
+test("a promotion integrates what waits for a delay, and what an operator has held back is in its way", () => {
+  const held = (by: "operator" | "delay" | "window") => database(9, { hold: { by, message: "held" } });
+  const levels = (["operator", "delay", "window"] as const).map((by) =>
+    wrong(promotionChecks(facts({ databases: { shop: held(by) } }))),
+  );
+  expect(levels).toEqual([["FAIL database shop"], ["WARN database shop"], ["WARN database shop"]]);
 });
 
 test("what a promotion would lose is counted against the newest end that anybody has told of", () => {
@@ -167,10 +175,12 @@ test("what a promotion would lose is counted against the newest end that anybody
   ]);
 });
 
-test("another mirror that has more is in the way of a promotion, a reporting one is not", () => {
+test("another mirror that has more gives it first, or is in the way of a promotion; a reporting one is neither", () => {
   const faro = member("faro", { databases: { shop: database(11) } });
   const ahead = facts({}, { others: [faro] });
-  expect(wrong(promotionChecks(ahead))).toEqual(["FAIL database shop"]);
+  expect(wrong(promotionChecks(ahead))).toEqual(["WARN database shop"]);
+  const lost = facts({}, { others: [{ ...faro, reachable: false }] });
+  expect(wrong(promotionChecks(lost))).toEqual(["FAIL database shop", "WARN other members"]);
   expect(possibleLosses(ahead, NOW_MS)).toMatchObject([{ ahead: [{ member: "faro", transactions: 2 }] }]);
   expect(wrong(promotionChecks(facts({}, { others: [{ ...faro, type: "reporting" }] })))).toEqual([]);
   expect(wrong(promotionChecks(facts({}, { others: [member("faro", { reachable: false })] })))).toEqual([
