@@ -6,6 +6,8 @@ export interface CommandIo {
   err(line: string): void;
   /** Shows a line on a terminal's standard error, in place of the one before; an empty one takes it away. No terminal: nothing. */
   redraw(line: string): void;
+  /** Clears the screen of a terminal on standard output. No terminal: nothing. */
+  clear(): void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
   /** Whether a person reads standard error. */

@@ -19,6 +19,7 @@ process.exit(
     environment: process.env,
     workingDirectory: process.cwd(),
     redraw: (line) => void (terminal && process.stderr.write(`\r\x1b[K${line}`)),
+    clear: () => void (process.stdout.isTTY === true && process.stdout.write("\x1b[2J\x1b[H")),
     terminal,
   }),
 );

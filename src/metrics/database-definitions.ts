@@ -1,4 +1,5 @@
 /** Metrics of each database. With a thousand of them, each of these is a thousand series: what few would look at is not here. */
+import { integrationLag, transportLag } from "../status/database-lag.ts";
 import { type DatabaseStatus, type PositionView, parsePositionView } from "../status/member-status.ts";
 import { ageSeconds, type MetricDefinition, type MetricFacts, sample } from "./metric-definition.ts";
 import type { TallyName } from "./tally.ts";
@@ -9,22 +10,22 @@ export const DATABASE_METRICS: readonly MetricDefinition[] = [
   ofDatabase(
     "transport_lag_transactions",
     "Transactions that the operational member has cut, as far as this one knows, and this one has not received.",
-    ({ operational, received }) => transactionsBetween(operational, received),
+    (database) => transportLag(database).transactions,
   ),
   ofDatabase(
     "transport_lag_seconds",
     "Seconds between the last transaction that the operational member has cut, as far as known, and the last received.",
-    ({ operational, received }) => secondsBetween(operational, received),
+    (database) => transportLag(database).seconds,
   ),
   ofDatabase(
     "integration_lag_transactions",
     "Transactions that are received and not integrated.",
-    ({ received, integrated }) => transactionsBetween(received, integrated),
+    (database) => integrationLag(database).transactions,
   ),
   ofDatabase(
     "integration_lag_seconds",
     "Seconds between the last transaction that is received and the last that is integrated.",
-    ({ received, integrated }) => secondsBetween(received, integrated),
+    (database) => integrationLag(database).seconds,
   ),
   ofDatabase(
     "staleness_seconds",
@@ -91,16 +92,4 @@ function counted(name: string, help: string, tallied: TallyName): MetricDefiniti
 function txidOf(view: PositionView | null): number | null {
   const position = parsePositionView(view);
   return position === null ? null : Number(position.txid);
-}
-
-function transactionsBetween(end: PositionView | null, reached: PositionView | null): number | null {
-  const [last, done] = [txidOf(end), txidOf(reached)];
-  return last === null || done === null ? null : Math.max(0, last - done);
-}
-
-/** Both times are the operational member's, so no two clocks are compared. */
-function secondsBetween(end: PositionView | null, reached: PositionView | null): number | null {
-  if (transactionsBetween(end, reached) === 0) return 0;
-  const ms = Date.parse(end?.time ?? "") - Date.parse(reached?.time ?? "");
-  return Number.isNaN(ms) ? null : Math.max(0, ms) / 1000;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { statusLines } from "../../src/cli/status.ts";
+import { statusLines } from "../../src/cli/status-table.ts";
+import { statusTsv } from "../../src/cli/status-tsv.ts";
 import type { DatabaseStatus, MemberStatus } from "../../src/status/member-status.ts";
 
 const AT = "2026-03-01T12:00:00.000Z";
@@ -33,6 +34,7 @@ function member(name: string, follows: string | null, more: Partial<MemberStatus
     epoch: 3,
     heartbeat: AT,
     reachable: true,
+    upstreamAgeSeconds: follows === null ? 0 : 3,
   };
   return {
     ...base,
@@ -50,7 +52,22 @@ function member(name: string, follows: string | null, more: Partial<MemberStatus
 }
 
 function lines(...members: MemberStatus[]): string[] {
-  return statusLines({ mirror: "clinic", answeredBy: "porto", members });
+  return statusLines({ mirror: "clinic", answeredBy: "porto", members }, { databases: false });
+}
+
+/** What a mirror knows of a database when the operational member is at `end`. */
+function copy(end: string, received: string, integrated: string | null, more: Partial<DatabaseStatus> = {}) {
+  const at = (txid: string) => {
+    const cutMs = Date.parse(AT) + Number.parseInt(txid, 16) * 500;
+    const time = new Date(cutMs).toISOString();
+    return { epoch: 3, txid: txid.padStart(16, "0"), checksum: "8".padEnd(16, "0"), time };
+  };
+  const ends = {
+    operational: at(end),
+    received: at(received),
+    integrated: integrated === null ? null : at(integrated),
+  };
+  return database("1", { ...ends, ...more });
 }
 
 test("members stand under the one that they follow, whatever their order", () => {
@@ -68,21 +85,111 @@ test("members stand under the one that they follow, whatever their order", () =>
   ]);
 });
 
-test("a member with several databases has a line for each; one that is not reached has dashes", () => {
-  const late = database("9", { integrated: null, lagTransactions: 7, lagSeconds: 12.34 });
-  const unknown = { role: null, state: "unknown", epoch: null, follows: null, databases: {} } as const;
+test("lags on the way and of the integration are shown apart, and none for the operational member", () => {
+  const unknown = {
+    role: null,
+    state: "unknown",
+    epoch: null,
+    follows: null,
+    reachable: false,
+    databases: {},
+  } as const;
   expect(
     lines(
-      member("lisbon", null, { databases: { billing: late, shop: database("a") } }),
+      member("lisbon", null),
+      member("porto", "lisbon", { databases: { shop: copy("1a", "1a", "1a") } }),
+      member("coimbra", "lisbon", { databases: { shop: copy("1a", "18", "9") } }),
       member("evora", null, unknown),
     ),
   ).toEqual([
-    "Mirror set clinic, as porto sees it",
-    "Member  Role         State        Epoch  Database  Received          Integrated        Lag tx  Lag s",
-    "lisbon  operational  operational      3  billing   0000000000000009  -                      7   12.3",
-    "                                         shop      000000000000000a  000000000000000a       0    0.0",
-    "evora   -            unknown          -  -         -                 -                      -      -",
+    "Mirror set clinic, database shop, as porto sees it",
+    "Member     Role         State        Epoch  Received                  Lag  Integrated                 Lag",
+    "lisbon     operational  operational      3  000000000000000a               000000000000000a",
+    "  porto    mirror       connected        3  000000000000001a            0  000000000000001a             0",
+    "  coimbra  mirror       connected        3  0000000000000018  2 tx, 1.0 s  0000000000000009  15 tx, 7.5 s",
+    "evora      -            unknown          -  -                           -  -                            -",
   ]);
+});
+
+test("several databases stand in one line with the worst lags, or in a line each", () => {
+  const databases = { billing: copy("4", "3", null), shop: copy("1a", "1a", "9"), stock: database("a") };
+  const set = [
+    member("lisbon", null, { databases: { billing: database("4"), shop: database("1a"), stock: database("a") } }),
+    member("porto", "lisbon", { databases }),
+  ];
+  expect(lines(...set).slice(0, 4)).toEqual([
+    "Mirror set clinic, as porto sees it",
+    "Member   Role         State        Epoch  Received             Lag  Integrated                 Lag",
+    "lisbon   operational  operational      3  3 databases               3 databases",
+    "  porto  mirror       connected        3  3 databases  1 tx, 0.5 s  2 of 3 databases  17 tx, 8.5 s",
+  ]);
+  const each = statusLines({ mirror: "clinic", answeredBy: "porto", members: set }, { databases: true });
+  expect(each.slice(1, 8)).toEqual([
+    "Member   Role         State        Epoch  Database  Received                  Lag  Integrated                 Lag",
+    "lisbon   operational  operational      3  billing   0000000000000004               0000000000000004",
+    "                                          shop      000000000000001a               000000000000001a",
+    "                                          stock     000000000000000a               000000000000000a",
+    "  porto  mirror       connected        3  billing   0000000000000003  1 tx, 0.5 s  -                            -",
+    "                                          shop      000000000000001a            0  0000000000000009  17 tx, 8.5 s",
+    "                                          stock     000000000000000a            0  000000000000000a             0",
+  ]);
+});
+
+test("a mirror that hears nothing does not look level, nor one behind it", () => {
+  const silent = {
+    state: "waiting",
+    upstreamAgeSeconds: 95,
+    databases: { shop: copy("a", "a", "a", { staleSeconds: 97 }) },
+  };
+  const shown = lines(
+    member("lisbon", null, { reachable: false, state: "unknown" }),
+    member("porto", "lisbon", silent as Partial<MemberStatus>),
+    member("faro", "porto", { upstreamAgeSeconds: null }),
+    member("evora", "lisbon"),
+  );
+  const lag = (name: string) =>
+    /[0-9a-f]{16} +(\S+) +[0-9a-f]{16} +(\S+)$/
+      .exec(shown.find((line) => line.trimStart().startsWith(name)) ?? "")
+      ?.slice(1);
+  expect(lag("porto")).toEqual(["unknown", "0"]);
+  expect(lag("faro")).toEqual(["unknown", "0"]);
+  expect(lag("evora")).toEqual(["0", "0"]);
+  expect(shown.filter((line) => line.includes("UPSTREAM_SILENT"))).toEqual([
+    "porto: warning UPSTREAM_SILENT: it has heard nothing of the operational member for 95 s; its copies may be 97 s old",
+    "faro: warning UPSTREAM_SILENT: it has heard nothing of the operational member since it was started; how old its copies are is not proved",
+  ]);
+});
+
+test("databases that a mirror lacks are named; of a member of which nothing is known nothing is said", () => {
+  const all = { billing: database("4"), shop: database("a"), stock: database("a") };
+  const unknown = { role: null, state: "unknown", follows: null, databases: {} } as const;
+  const shown = lines(
+    member("lisbon", null, { databases: all }),
+    member("porto", "lisbon", { databases: all }),
+    member("faro", "lisbon"),
+    member("evora", null, unknown),
+  );
+  expect(shown.filter((line) => line.includes("MISSING"))).toEqual([
+    "faro: warning DATABASES_MISSING: it lacks billing, stock, which the operational member has",
+  ]);
+});
+
+test("tsv has a heading and a line for each database, and nothing for what is not known", () => {
+  const members = [
+    member("porto", "lisbon", { databases: { shop: copy("1a", "18", "9", { staleSeconds: 4.5 }) } }),
+    member("evora", null, { role: null, state: "unknown", epoch: null, reachable: false, databases: {} }),
+  ];
+  const [heading = "", ...rows] = statusTsv({ mirror: "clinic", answeredBy: "porto", members }).map((line) =>
+    line.split("\t"),
+  );
+  const [porto, evora] = rows.map((cells) => Object.fromEntries(cells.map((cell, i) => [heading[i], cell])));
+  expect(porto).toMatchObject({
+    ...{ member: "porto", role: "mirror", follows: "lisbon", epoch: "3", database: "shop", error: "" },
+    ...{ received: "0000000000000018", transport_lag_transactions: "2", transport_lag_seconds: "1" },
+    ...{ integrated: "0000000000000009", integration_lag_transactions: "15", integration_lag_seconds: "7.5" },
+    ...{ upstream_age_seconds: "3", stale_seconds: "4.5" },
+  });
+  expect(evora).toMatchObject({ member: "evora", role: "", epoch: "", database: "", transport_lag_transactions: "" });
 });
 
 test("what is wrong is said below the table, with what to do", () => {
