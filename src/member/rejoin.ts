@@ -222,7 +222,7 @@ async function rejoinDiverged(member: Member, duties: readonly MirrorDuty[]): Pr
     await prove(member, [kept]);
     await duty.orderResync(async (resync) => {
       member.context.store.transaction(() => beginOf(member, kept));
-      await resync.begin("resync", "rejoin");
+      if (isCompared(kept)) await resync.begin("resync", "rejoin");
     });
     begun.push(...reportBegun(member, [kept]));
   }
@@ -233,6 +233,11 @@ interface Kept {
   readonly surplus: Surplus;
   /** Null when there is nothing to keep but the name of an epoch. */
   readonly directory: string | null;
+}
+
+/** Also a copy that holds nothing else is compared when the journal does not lead to it any more: then it begins anew there. */
+function isCompared({ surplus, directory }: Kept): boolean {
+  return directory !== null || surplus.isAcross;
 }
 
 /** @param snapshot makes one of the last state, for a journal that has no way to it any more. */
@@ -291,9 +296,9 @@ function beginOf(member: Member, { surplus, directory }: Kept): void {
     });
   }
   dropSurplus(context, surplus);
-  if (directory === null) return;
-  store.rejoins.save({ database, directory, atMs: nowMs() });
-  store.resyncs.save(database, { method: "resync", reason: "rejoin", atMs: nowMs() });
+  if (directory !== null) store.rejoins.save({ database, directory, atMs: nowMs() });
+  if (isCompared({ surplus, directory }))
+    store.resyncs.save(database, { method: "resync", reason: "rejoin", atMs: nowMs() });
 }
 
 function reportBegun({ context }: Member, kept: readonly Kept[]): RejoinDatabase[] {
@@ -326,11 +331,13 @@ async function untilServed({ context, mirrors, running }: Member): Promise<void>
  */
 async function untilDone(member: Member): Promise<void> {
   for (;;) {
-    const pending = member.context.store.rejoins.list();
-    if (!member.running || pending.length === 0) return;
+    const { store, databases } = member.context;
+    const pending = store.rejoins.list();
+    const isComparing = [...databases.keys()].some((name) => store.resyncs.get(name)?.reason === "rejoin");
+    if (!member.running || (pending.length === 0 && !isComparing)) return;
     const faults = pending.map(({ database }) => member.rejoinFaults.get(database));
     const [fault] = faults;
-    if (fault !== undefined && !faults.includes(undefined)) {
+    if (!isComparing && fault !== undefined && !faults.includes(undefined)) {
       throw new MemberError(
         "REJOIN_UNREPORTED",
         `the copies follow again, and there is no report yet: ${fault.message}`,

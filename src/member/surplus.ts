@@ -32,6 +32,8 @@ export interface Surplus {
    * the fence alone does not: it is a commit of page 1 as it was, but for a byte that is part of no checksum.
    */
   readonly transactions: number;
+  /** Whether a segment leads across the fork, so that the journal without the surplus ends before it. */
+  readonly isAcross: boolean;
 }
 
 /** Null when the journal leads to the newest epoch. */
@@ -57,12 +59,8 @@ function after(context: MemberContext, database: string, { lost, fork }: Pick<Su
   const end = fork?.txid ?? NO_TXID;
   const rows = context.store.segments(database, { fromTxid: toTxid(end + 1n) });
   const isSame = fork !== null && fork.checksum !== NO_CHECKSUM && fork.checksum === lost.checksum;
-  const transactions = isSame && !rows.some((row) => leadsAcross(row, fork)) ? 0 : Number(lost.txid - end);
-  return { database, lost, fork, rows, transactions };
-}
-
-function leadsAcross({ kind, minTxid }: SegmentRow, fork: Position): boolean {
-  return kind === "segment" && minTxid <= fork.txid;
+  const isAcross = rows.some(({ kind, minTxid }) => kind === "segment" && minTxid <= end);
+  return { database, lost, fork, rows, transactions: isSame ? 0 : Number(lost.txid - end), isAcross };
 }
 
 /** Where a surplus is kept. */
@@ -101,13 +99,14 @@ export function dropSurplus(context: MemberContext, surplus: Surplus): void {
   const receivedTimeMs = store.catalogue.last(database)?.timestampMs ?? null;
   // Nothing was committed after the fork: the copy is what it was there.
   const { integrated = null } = store.database(database) ?? {};
-  const isSame = surplus.transactions === 0 && integrated !== null && samePosition(integrated, lost);
+  const isSame =
+    surplus.transactions === 0 && !surplus.isAcross && integrated !== null && samePosition(integrated, lost);
   store.saveDatabase(database, { received, receivedTimeMs, ...(isSame ? { integrated: received } : {}) });
 }
 
 /** Where the journal ends without the surplus: at the fork, or before it when one segment led across it. */
-function newEnd(context: MemberContext, { database, fork, rows }: Surplus): Position | null {
-  if (fork === null || !rows.some((row) => leadsAcross(row, fork))) return fork;
+function newEnd(context: MemberContext, { database, fork, isAcross }: Surplus): Position | null {
+  if (!isAcross) return fork;
   const last = context.store.catalogue.last(database);
   const { integrated = null } = context.store.database(database) ?? {};
   const copy = integrated === null || isBeyond(context, database, integrated) ? null : integrated;
@@ -130,7 +129,7 @@ export function setAside(context: MemberContext, database: string): boolean {
   if (fork === null || (isIntegrated && fork.checksum !== lost.checksum)) return false;
   const surplus = after(context, database, { lost, fork });
   const isSame = surplus.transactions === 0;
-  if (isIntegrated && !isSame) return false;
+  if (isIntegrated && (!isSame || surplus.isAcross)) return false;
   let directory: string | null = null;
   try {
     if (!isSame) directory = keepSurplus(context, surplus);

@@ -8,6 +8,7 @@ import type { DivergenceReport, NamedValue } from "../../src/divergence/divergen
 import { PROGRAM } from "../cli/afterimage.ts";
 import {
   BEHIND,
+  createTables,
   type Differences,
   differencesOf,
   divergedSet,
@@ -21,7 +22,7 @@ import {
   untilFollowing,
 } from "../support/diverged-set.ts";
 import { readEvents } from "../support/events.ts";
-import { killDaemon, MIRROR, OPERATIONAL, PAIR } from "../support/mirror-set.ts";
+import { createSet, killDaemon, MIRROR, OPERATIONAL, PAIR, startAll, untilSet } from "../support/mirror-set.ts";
 
 const MEMBERS = [...PAIR, { member: BEHIND, follows: OPERATIONAL }];
 
@@ -141,6 +142,37 @@ test("a deposed member of which everything was shipped rejoins without copying",
   await untilFollowing(set, [OPERATIONAL]);
   expect(readEvents(set, OPERATIONAL).map(({ code }) => code)).not.toContain("RESYNCED");
   await expectAllEqual(diverged);
+});
+
+test("a member whose last commits were salvaged rejoins without copying, and has nothing to keep", async () => {
+  const set = createSet(PAIR);
+  const before = openApplication(set.databasePath(OPERATIONAL));
+  createTables(before);
+  scribble(before, 61, 50);
+  await startAll(set);
+  await untilSet(set, "the mirror is level", () => set.isCaughtUp(MIRROR));
+  const former = set.daemon(OPERATIONAL);
+  if (former !== null) await killDaemon(former);
+  scribble(before, 62, 30);
+  const salvaged = await onMember(set, MIRROR, "salvage", "--from", set.statePath(OPERATIONAL));
+  expect([salvaged.code, salvaged.stdout]).toEqual([0, expect.stringContaining("30 transactions salvaged")]);
+  const end = () => set.databaseStatus(MIRROR)?.integrated?.txid;
+  await untilDown(set, "the mirror has integrated them", () => end() === (31).toString(16).padStart(16, "0"));
+  const promoted = await onMember(set, MIRROR, "promote", "--force", OPERATIONAL);
+  expect(promoted).toMatchObject({ code: 0 });
+  const after = openApplication(set.databasePath(MIRROR));
+  scribble(after, 63, 10);
+  await untilDeposed(set);
+  const rejoined = await onMember(set, OPERATIONAL, "rejoin", "--yes");
+  expect([rejoined.code, rejoined.stderr]).toEqual([0, ""]);
+  expect(rejoined.stdout).toContain(`${DATABASE}: follows; nothing was copied`);
+  expect(existsSync(join(set.statePath(OPERATIONAL), "diverged"))).toBe(false);
+  const fetched = readEvents(set, OPERATIONAL).find(({ code }) => code === "RESYNCED");
+  expect(fetched?.data).toMatchObject({ pages: 0 });
+  await untilFollowing(set, [OPERATIONAL]);
+  const verified = await onMember(set, OPERATIONAL, "verify");
+  expect([verified.code, verified.stderr]).toEqual([0, ""]);
+  await expectAllEqual({ set, before, after, lostPath: "", surplus: 0 });
 });
 
 test("without a daemon the command keeps what only this member has, and the daemon does the rest when it starts", async () => {
