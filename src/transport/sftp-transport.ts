@@ -151,14 +151,10 @@ export class SftpTransport implements Transport {
     return await this.#attempt("ask for", "extensions", undefined, (session) => missingExtensions(session, path));
   }
 
+  /** A connection that is being made is ended once it is there: a server that does not answer keeps nobody waiting. */
   async close(): Promise<void> {
     this.#closed = true;
-    const connecting = this.#connecting;
     await this.#session?.end(closedError());
-    await connecting?.then(
-      (session) => session.end(closedError()),
-      () => undefined,
-    );
   }
 
   #place(session: SftpSession, parts: readonly [string, ...string[]]): Place {

@@ -51,6 +51,26 @@ describe("a connection that does not come about", () => {
     expect(await transport.list("")).toEqual([]);
   });
 
+  test("keeps nobody waiting who closes the transport meanwhile", async () => {
+    const { proxy, transport } = await throughProxy({ connectTimeoutMs: 3_000 });
+    proxy.silence();
+    let hasEnded = false;
+    const listing = transport.list("").finally(() => {
+      hasEnded = true;
+    });
+    await Promise.all([
+      expect(listing).rejects.toMatchObject({ code: "TIMED_OUT" }),
+      transport.close().then(() => expect(hasEnded).toBe(false)),
+    ]);
+  });
+
+  test("is ended once it is there when the transport was closed meanwhile", async () => {
+    const { proxy, transport } = await throughProxy();
+    const listing = transport.list("");
+    await Promise.all([expect(listing).rejects.toMatchObject({ code: "CLOSED" }), transport.close()]);
+    await vi.waitUntil(() => proxy.open === 0);
+  });
+
   test("because the other side ends it, or is no SSH server", async () => {
     const server = await startSshServer();
     const answers = ["", "HTTP/1.1 400 Bad Request\r\n\r\n"];

@@ -40,6 +40,11 @@ export class TcpProxy {
     return proxy;
   }
 
+  /** Connections that there are now. */
+  get open(): number {
+    return this.#wires.size;
+  }
+
   /** Cuts every connection now. */
   cut(): void {
     for (const { client, server } of this.#wires) {
