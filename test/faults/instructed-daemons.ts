@@ -61,6 +61,17 @@ export class InstructedDaemons {
     return this.#daemons.get(member)?.exit === null;
   }
 
+  async kill(member: string): Promise<void> {
+    this.#daemons.get(member)?.kill("SIGKILL");
+    await this.#daemons.get(member)?.exited;
+    this.#daemons.delete(member);
+  }
+
+  async stopOne(member: string): Promise<void> {
+    await this.#daemons.get(member)?.terminate();
+    this.#daemons.delete(member);
+  }
+
   logTail(member: string): string {
     return this.#daemons.get(member)?.logTail() ?? "";
   }
