@@ -52,16 +52,13 @@ describe("a connection that does not come about", () => {
   });
 
   test("keeps nobody waiting who closes the transport meanwhile", async () => {
-    const { proxy, transport } = await throughProxy({ connectTimeoutMs: 3_000 });
+    const { proxy, transport } = await throughProxy({ connectTimeoutMs: 600_000 });
     proxy.silence();
-    let hasEnded = false;
-    const listing = transport.list("").finally(() => {
-      hasEnded = true;
-    });
-    await Promise.all([
-      expect(listing).rejects.toMatchObject({ code: "TIMED_OUT" }),
-      transport.close().then(() => expect(hasEnded).toBe(false)),
-    ]);
+    const refused = expect(transport.list("")).rejects.toMatchObject({ code: expect.any(String) });
+    await vi.waitUntil(() => proxy.open === 1);
+    await transport.close();
+    proxy.cut();
+    await refused;
   });
 
   test("is ended once it is there when the transport was closed meanwhile", async () => {
