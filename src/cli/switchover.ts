@@ -17,15 +17,18 @@ interface SwitchoverArguments extends GlobalOptions {
   readonly timeout?: number;
   readonly dryRun?: boolean;
   readonly cancel?: boolean;
+  readonly force?: string;
 }
 
 async function switchover(args: SwitchoverArguments, io: CommandIo): Promise<number> {
-  const { to, timeout: timeoutMs, dryRun = false, cancel = false } = args;
+  const { to, timeout: timeoutMs, dryRun = false, cancel = false, force } = args;
   if (cancel) {
-    const cancelled = await withControl(args, io, (control) => control.cancelSwitchover());
+    const options = force === undefined ? {} : { force };
+    const cancelled = await withControl(args, io, (control) => control.cancelSwitchover(options));
     print(args, io, { cancelled }, () => cancelledLines(cancelled));
     return EXIT.done;
   }
+  if (force !== undefined) throw new CliError("USAGE", "--force is for --cancel", { hint: "see `--help`" });
   if (to === undefined)
     throw new CliError("USAGE", "no member was named", { hint: "name it with --to, or see `--help`" });
   const options = { to, dryRun, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
@@ -44,7 +47,7 @@ async function handOver(
   using interruption = new Interruption();
   interruption.signal.addEventListener("abort", () => {
     // What comes of it is what the command itself then ends with.
-    control.cancelSwitchover().catch(() => undefined);
+    control.cancelSwitchover({}).catch(() => undefined);
   });
   return await control.switchover(options, stepPrinter(args, io));
 }
@@ -74,6 +77,10 @@ export const registerSwitchover: Register = (program, execute) => {
     .option("--timeout <duration>", "undo everything when it takes longer (60s)", parseTimeout)
     .option("--dry-run", "only check whether it can be done")
     .addOption(new Option("--cancel", "undo the hand-over that is under way").conflicts(["to", "dryRun"]))
+    .option(
+      "--force <member>",
+      "with --cancel: although nobody knows whether the member, which must be named, has taken over",
+    )
     .action((flags: Omit<SwitchoverArguments, keyof GlobalOptions>, command: Command) =>
       execute(command, (globals, io) => switchover({ ...globals, ...flags }, io)),
     );

@@ -9,6 +9,7 @@ import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema } from "./control-protocol.ts";
 import type { DemoteOptions } from "./demotion.ts";
 import type {
+  CancelOptions,
   DrillOutcome,
   FenceOptions,
   IntegrateOptions,
@@ -104,8 +105,8 @@ class ControlClient implements MemberControl {
     return this.#callSteps("switchover", options, controlSchemas.results.switchover, onStep);
   }
 
-  cancelSwitchover() {
-    return this.#call("cancelSwitchover", {}, controlSchemas.results.cancelSwitchover);
+  cancelSwitchover(options: CancelOptions) {
+    return this.#call("cancelSwitchover", options, controlSchemas.results.cancelSwitchover);
   }
 
   demote(options: DemoteOptions, onStep?: StepListener) {

@@ -74,7 +74,7 @@ const requests = {
     timeoutMs: z.int().min(0).optional(),
     dryRun: z.boolean().optional(),
   }),
-  cancelSwitchover: z.strictObject({}),
+  cancelSwitchover: z.strictObject({ force: z.string().optional() }),
   demote: z.strictObject({ dryRun: z.boolean().optional() }),
   validate: z.strictObject({ member: z.string() }),
   noteDrill: z.strictObject({ ok: z.boolean(), message: z.string(), seconds: z.number() }),

@@ -75,7 +75,9 @@ function createApp(control: MemberControl): FastifyInstance {
   postSteps(app, "switchover", requests.switchover, ({ to, timeoutMs, dryRun = false }, onStep) =>
     control.switchover({ to, dryRun, ...(timeoutMs === undefined ? {} : { timeoutMs }) }, onStep),
   );
-  post(app, "cancelSwitchover", requests.cancelSwitchover, () => control.cancelSwitchover());
+  post(app, "cancelSwitchover", requests.cancelSwitchover, ({ force }) =>
+    control.cancelSwitchover(force === undefined ? {} : { force }),
+  );
   postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
   post(app, "validate", requests.validate, ({ member }) => control.validate(member));
   post(app, "noteDrill", requests.noteDrill, async (outcome) => {

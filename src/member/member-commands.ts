@@ -10,6 +10,7 @@ import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
+  CancelOptions,
   CancelResult,
   DrillOutcome,
   FenceOptions,
@@ -85,7 +86,7 @@ export abstract class MemberCommands implements MemberControl {
 
   abstract switchover(options: SwitchoverOptions, onStep?: StepListener): Promise<SwitchoverResult>;
 
-  abstract cancelSwitchover(): Promise<CancelResult>;
+  abstract cancelSwitchover(options: CancelOptions): Promise<CancelResult>;
 
   abstract demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
 

@@ -265,6 +265,11 @@ export interface SwitchoverOptions {
   readonly dryRun?: boolean;
 }
 
+export interface CancelOptions {
+  /** The name of the member that was offered the role: serve again although nobody knows whether it has taken over. */
+  readonly force?: string;
+}
+
 export interface CancelResult {
   readonly roles: readonly RoleView[];
 }
@@ -303,8 +308,8 @@ export interface MemberControl {
   rejoin(options: RejoinOptions, onStep?: StepListener): Promise<RejoinResult>;
   /** Hands the role over to another member: nothing is lost, nothing copied, and all is undone when it fails. */
   switchover(options: SwitchoverOptions, onStep?: StepListener): Promise<SwitchoverResult>;
-  /** Undoes the hand-over that is under way; the new roles say when that was too late. @throws MemberError SWITCHOVER_NONE. */
-  cancelSwitchover(): Promise<CancelResult>;
+  /** Undoes the hand-over that is under way; the new roles say when that was too late. @throws MemberError SWITCHOVER_NONE, SWITCHOVER_TARGET, SWITCHOVER_UNSETTLED. */
+  cancelSwitchover(options: CancelOptions): Promise<CancelResult>;
   /** The operational member gives its role up; nobody has it until a member is promoted. */
   demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   /** Whether a member is ready to take over now. Changes nothing. @throws ConfigError MEMBER_UNKNOWN. */

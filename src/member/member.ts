@@ -29,6 +29,7 @@ import type { MemberContext } from "./member-context.ts";
 import type {
   CancelResult,
   PromoteOptions,
+  CancelOptions,
   PromoteResult,
   RejoinOptions,
   RejoinResult,
@@ -415,8 +416,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     return await this.context.steps.during(onStep, () => this.handover.begin(options));
   }
 
-  override async cancelSwitchover(): Promise<CancelResult> {
-    return await this.handover.cancel();
+  override async cancelSwitchover(options: CancelOptions): Promise<CancelResult> {
+    return await this.handover.cancel(options);
   }
 
   override async demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult> {

@@ -25,6 +25,8 @@ import { look } from "./switchover-check.ts";
 export class OfferTaker {
   readonly #member: Member;
   #refused: HandoverView | null = null;
+  /** The offer that was found last. */
+  #foundId: string | null = null;
 
   constructor(member: Member) {
     this.#member = member;
@@ -43,7 +45,10 @@ export class OfferTaker {
   /** Looks once. @returns whether an offer waits for something, so that it should be looked at again soon. */
   async look(): Promise<boolean> {
     let waits = false;
-    for (const name of entriesOf(this.directory)) {
+    const entries = entriesOf(this.directory);
+    // Its maker has seen the refusal, and taken the file away.
+    if (this.#refused !== null && !entries.includes(offerFileName("offer", this.#refused.id))) this.#refused = null;
+    for (const name of entries) {
       const found = parseOfferFileName(name);
       const file = found === null ? null : this.#read(found.stage, found.id);
       if (found === null || file === null) continue;
@@ -59,8 +64,11 @@ export class OfferTaker {
     const { offer } = file;
     if (offer.id === this.#refused?.id || knownEpoch(roles.state) >= offer.epoch) return false;
     if (this.#isFaulty(file)) return false;
-    context.steps.done("switchover:found", `${offer.from} offers epoch ${offer.epoch}`);
-    if ((await this.#askMaker(offer)) !== "open") return true;
+    if (offer.id !== this.#foundId) context.steps.done("switchover:found", `${offer.from} offers epoch ${offer.epoch}`);
+    this.#foundId = offer.id;
+    const answer = await this.#askMaker(offer);
+    if (answer === "gone") this.#rename(offer.id, "offer", "refused");
+    if (answer !== "open") return answer !== "gone";
     if (context.self.hooks.beforePromote !== undefined) {
       if (!(await this.#consents(offer))) return false;
       if ((await this.#askMaker(offer)) !== "open") return true;
@@ -85,7 +93,7 @@ export class OfferTaker {
     const answer = await this.#askMaker(offer);
     if (answer === "unknown") return true;
     await this.#exclusively(async () => {
-      const fault = answer === "closed" ? refusal("it was withdrawn") : this.#faultOf(file);
+      const fault = answer === "open" ? this.#faultOf(file) : refusal("it was withdrawn");
       if (fault === null) this.#claim(offer);
       else if (this.#rename(offer.id, "taken", "refused")) this.#refuse(offer, fault);
     });
@@ -100,12 +108,13 @@ export class OfferTaker {
     return false;
   }
 
-  /** What the maker says of it now: what it withdraws, it says first. */
-  async #askMaker({ from, id }: OpenOffer): Promise<"open" | "closed" | "unknown"> {
+  /** What the maker says of it now: what it offers, and what it withdraws, it says first. `gone`: it does not know of it any more. */
+  async #askMaker({ from, id }: OpenOffer): Promise<"open" | "closed" | "gone" | "unknown"> {
     const peer = this.#member.peers.get(from);
     if (peer === undefined || !(await look(peer))) return "unknown";
     const { handover } = peer.status ?? {};
-    return handover?.id === id && handover.state === "offered" ? "open" : "closed";
+    if (handover?.id !== id) return "gone";
+    return handover.state === "offered" ? "open" : "closed";
   }
 
   async #consents(offer: OpenOffer): Promise<boolean> {

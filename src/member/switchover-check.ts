@@ -69,16 +69,19 @@ function knownTarget({ context, peers }: Member, to: string): Peer {
   return peer;
 }
 
+/** That it was alive a moment ago is not enough: its heartbeat must move while it is awaited. */
 async function assertAlive(peer: Peer): Promise<void> {
   const { name } = peer.member;
   const untilMs = performance.now() + HEARTBEAT_WAIT_MS;
   const never = new AbortController().signal;
-  let isRead = false;
-  do {
-    isRead = await look(peer);
-    if (isRead && peer.alive) return;
+  let isRead = await look(peer);
+  const first = isRead ? peer.status?.heartbeat : undefined;
+  while (performance.now() < untilMs) {
     await pause(LOOK_INTERVAL_MS, never);
-  } while (performance.now() < untilMs);
+    isRead = await look(peer);
+    const { heartbeat, state } = peer.status ?? {};
+    if (isRead && first !== undefined && heartbeat !== first && state !== "down") return;
+  }
   const why = isRead ? "its heartbeat stands still" : "its mailbox cannot be read";
   throw refusal(
     "SWITCHOVER_DOWN",

@@ -16,12 +16,22 @@ import { type ErrorView, type HandoverView, type MemberStatus, parsePositionView
 import { errorView } from "./error-view.ts";
 import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
-import type { CancelResult, SwitchoverOptions, SwitchoverResult } from "./member-control.ts";
-import { MemberError, notRunning } from "./member-error.ts";
+import type { CancelOptions, CancelResult, SwitchoverOptions, SwitchoverResult } from "./member-control.ts";
+import { type MemberError, notRunning } from "./member-error.ts";
 import { formatOffer, OFFER_MAX_BYTES, offerName } from "./offer-file.ts";
 import { pause } from "./pause.ts";
 import { type Peer, STATUS_FILE } from "./peer.ts";
 import { checkSwitchover, look, type SwitchoverTarget } from "./switchover-check.ts";
+import {
+  behind,
+  cancelled,
+  nothingOffered,
+  offeredTo,
+  refused,
+  running,
+  timedOut,
+  unsettled,
+} from "./switchover-errors.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 20;
@@ -86,21 +96,39 @@ export class Switchover {
     }
   }
 
-  /** Undoes the hand-over that is under way, if that can be done any more. @throws MemberError SWITCHOVER_NONE, SWITCHOVER_UNSETTLED. */
-  async cancel(): Promise<CancelResult> {
+  /**
+   * Undoes the hand-over that is under way, if that can be done any more; by force also if nobody knows.
+   * @throws MemberError SWITCHOVER_NONE, SWITCHOVER_TARGET, SWITCHOVER_UNSETTLED.
+   */
+  async cancel({ force }: CancelOptions): Promise<CancelResult> {
     const { roles, context } = this.#member;
     if (this.#command === null && roles.state.role !== "offering") {
-      throw new MemberError("SWITCHOVER_NONE", `${context.self.name} hands over to nobody`, {
-        hint: "See `afterimage status`.",
-      });
+      throw nothingOffered(context.self.name);
     }
     this.#command?.abort();
+    if (force !== undefined) this.#giveUp(force);
     const untilMs = performance.now() + SETTLE_LIMIT_MS;
     const isUnderWay = () =>
       this.#command !== null || roles.state.role === "offering" || roles.state.role === "claimed";
     while (isUnderWay() && performance.now() < untilMs) await this.#pause();
-    if (roles.state.role === "offering") throw this.#unsettled(roles.state.offer.to);
+    if (roles.state.role === "offering") throw unsettled(roles.state.offer.to);
     return { roles: knownRoles(await this.#member.status()) };
+  }
+
+  /** An operator answers for it that the other member has not begun its epoch. */
+  #giveUp(force: string): void {
+    const { roles, context } = this.#member;
+    const { state } = roles;
+    if (state.role !== "offering") return;
+    const { to, epoch } = state.offer;
+    if (force !== to) throw offeredTo(to, force);
+    this.#stage = "withdrawing";
+    this.#publishStatus();
+    roles.apply({ type: "offerWithdrawn" });
+    context.event("warn", "SWITCHOVER_FORCED", null, `serving again, whether or not ${to} has taken over`, {
+      epoch,
+      to,
+    });
   }
 
   /** One attempt to settle an offer that no command looks after: a daemon found it in its state, or a command gave up. */
@@ -117,10 +145,7 @@ export class Switchover {
     this.#shipNow(target);
     await this.#until(target.peer, limit, {
       isDone: ({ databases }) => [...txids].every(([name, txid]) => (databases[name]?.integrated?.txid ?? "") >= txid),
-      tooLate: () =>
-        new MemberError("SWITCHOVER_BEHIND", `${member.name} is too far behind to be level within ${seconds(limit)}`, {
-          hint: "Wait until it has caught up (see `afterimage status`), or allow more with --timeout.",
-        }),
+      tooLate: () => behind(member.name, seconds(limit)),
     });
   }
 
@@ -227,7 +252,7 @@ export class Switchover {
       await this.#attemptToSettle();
       if (roles.state.role === "offering") await this.#pause(RETRY_MS);
     }
-    if (roles.state.role === "offering") throw this.#unsettled(target.peer.member.name);
+    if (roles.state.role === "offering") throw unsettled(target.peer.member.name);
     if (roles.role === "mirror") return roles.operational === target.peer.member.name;
     context.event("warn", "SWITCHOVER_UNDONE", null, `the hand-over is undone: ${message}`, { error: code });
     while (roles.state.role === "claimed" && performance.now() < untilMs) await this.#pause();
@@ -244,7 +269,7 @@ export class Switchover {
       if (state.role !== "offering") return;
       const { context } = this.#member;
       const { message } = errorView(error, context.nowMs());
-      const view = errorView(this.#unsettled(state.offer.to), context.nowMs());
+      const view = errorView(unsettled(state.offer.to), context.nowMs());
       if (this.#error === null) context.event("error", view.code, null, `${view.message}: ${message}`);
       this.#error = { ...view, since: this.#error?.since ?? view.since };
       context.changed();
@@ -312,8 +337,7 @@ export class Switchover {
     for (;;) {
       await look(peer);
       if (peer.status !== null && isDone(peer.status)) return;
-      if (this.#command?.signal.aborted === true)
-        throw new MemberError("SWITCHOVER_CANCELLED", "the hand-over was cancelled", { hint: UNDONE });
+      if (this.#command?.signal.aborted === true) throw cancelled();
       if (!this.#member.running) throw notRunning(this.#member.context.self.name);
       if (performance.now() >= untilMs) throw tooLate();
       await this.#pause();
@@ -334,13 +358,6 @@ export class Switchover {
     writeFileDurably(path, `${JSON.stringify(this.#member.ownStatus())}\n`);
   }
 
-  #unsettled(to: string): MemberError {
-    const message = `${to} may have taken over, and cannot be asked: the databases stay fenced until it can`;
-    return new MemberError("SWITCHOVER_UNSETTLED", message, {
-      hint: `Make the mailbox of ${to} reachable, and start its daemon: this member then goes on by itself. If ${to} is lost, see docs/STATES.md.`,
-    });
-  }
-
   async #result(
     { peer, epoch }: SwitchoverTarget,
     facts: Pick<SwitchoverResult, "dryRun" | "interruptedMs">,
@@ -352,7 +369,6 @@ export class Switchover {
 }
 
 const NEVER = new AbortController().signal;
-const UNDONE = "All is as it was: the databases are writable again.";
 
 function isAt({ databases }: MemberStatus, starts: Readonly<Record<string, Position>>): boolean {
   return Object.entries(starts).every(([name, start]) => {
@@ -361,23 +377,6 @@ function isAt({ databases }: MemberStatus, starts: Readonly<Record<string, Posit
       const position = parsePositionView(view);
       return position !== null && formatPosition(position) === formatPosition(start);
     });
-  });
-}
-
-function timedOut(message: string): MemberError {
-  return new MemberError("SWITCHOVER_TIMEOUT", message, {
-    hint: `${UNDONE} Look at \`afterimage status\`, and allow more with --timeout.`,
-  });
-}
-
-function refused(to: string, error: ErrorView | null): MemberError {
-  const reason = error === null ? "" : `: ${error.message}`;
-  return new MemberError("SWITCHOVER_REFUSED", `${to} does not take over${reason}`, { hint: UNDONE });
-}
-
-function running(name: string): MemberError {
-  return new MemberError("SWITCHOVER_RUNNING", `${name} is handing over already`, {
-    hint: "Wait for it, or undo it with `afterimage switchover --cancel`.",
   });
 }
 

@@ -54,7 +54,12 @@ test(`${ROUNDS} switchovers under writers lose no commit, and copy nothing`, { t
     const { code, stdout, stderr } = await afterimage(["switchover", "--to", to, "--node", from, "--json"], {
       cwd: set.root,
     });
-    expect({ round, code, stderr }).toEqual({ round, code: 0, stderr: "" });
+    expect({ round, code, stderr, answer: code === 0 ? "" : stdout }).toEqual({
+      round,
+      code: 0,
+      stderr: "",
+      answer: "",
+    });
     measured.push(resultSchema.parse(JSON.parse(stdout)).switchover.interruptedMs);
   }
   const { counts, interruptionsMs } = await writers.stop();

@@ -188,11 +188,31 @@ test("an offer that can neither be withdrawn nor taken keeps the databases fence
     errors: [{ code: "SWITCHOVER_UNSETTLED", hint: expect.stringContaining(MIRROR) }],
     handover: { to: MIRROR, state: "withdrawing" },
   });
+  const wrong = await switchover(set, OPERATIONAL, "--cancel", "--force", "faro");
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("SWITCHOVER_TARGET") });
   set.startDaemon(MIRROR);
   await expectUndone(set);
   expect(readdirSync(join(set.mailboxPath(MIRROR), "inbox")).filter(isOffer)).toEqual([]);
   await untilSet(set, "the mirror follows", () => set.status(MIRROR)?.state === "connected");
   await handOver(set, OPERATIONAL, MIRROR);
+});
+
+test("a member whose peer is lost for good serves again by force", async () => {
+  const { set, slow } = await vetoable(true);
+  writeFileSync(slow, "");
+  const running = switchover(set, OPERATIONAL, "--to", MIRROR, "--timeout", "2s");
+  await untilSet(set, "it is offered", () => readdirSync(join(set.mailboxPath(MIRROR), "inbox")).some(isOffer));
+  const mirror = set.daemon(MIRROR);
+  if (mirror === null) throw new Error("no daemon");
+  await killDaemon(mirror);
+  expect(await running).toMatchObject({ code: 6 });
+  expect(await switchover(set, OPERATIONAL, "--cancel", "--force", MIRROR)).toMatchObject({ code: 0 });
+  expect(await isFenced(set.databasePath(OPERATIONAL))).toBe(false);
+  rmSync(slow);
+  // What lies in its inbox still is not taken: it was withdrawn in the status.
+  set.startDaemon(MIRROR);
+  await untilSet(set, "the mirror follows", () => set.status(MIRROR)?.state === "connected");
+  expect(readEvents(set, MIRROR).map(({ code }) => code)).not.toContain("OFFER_TAKEN");
 });
 
 test("nothing is done when the other member cannot take over, and the reason is named", async () => {
