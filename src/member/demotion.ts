@@ -125,10 +125,12 @@ async function shipRest(member: Member): Promise<void> {
   const silentUntilMs = performance.now() + LIFE_SIGN_MS;
   const isWaiting = () => {
     const mayLive = performance.now() < silentUntilMs;
-    return lacking(member).some(
-      ({ reachable, lacks }) =>
-        (reachable || mayLive) && Object.values(lacks).some((count) => count !== null && count > 0),
-    );
+    return lacking(member).some(({ member: name, reachable, lacks }) => {
+      const counts = Object.values(lacks);
+      // Of one that has published something, nothing may be known yet; of one that never has, nothing will be.
+      const isUnknown = counts.includes(null) && mayLive && (member.peers.get(name)?.status ?? null) !== null;
+      return isUnknown || ((reachable || mayLive) && counts.some((count) => count !== null && count > 0));
+    });
   };
   while (isWaiting() && performance.now() < untilMs) await delay(LOOK_INTERVAL_MS);
 }
