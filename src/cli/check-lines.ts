@@ -9,3 +9,12 @@ export function checkLines(
   if (quiet === true && level === "OK") return [];
   return [`${level.padEnd(4)}  ${check}: ${message}`, ...(hint === null ? [] : [`      next: ${hint}`])];
 }
+
+/** The same as pgBackRest and repmgr show it: `NAME: OK (what was found)`. */
+export function namedCheckLines(
+  { check, level, message, hint }: CheckResult,
+  { quiet }: Pick<GlobalOptions, "quiet">,
+): string[] {
+  if (quiet === true && level === "OK") return [];
+  return [`${check}: ${level} (${message})`, ...(hint === null ? [] : [`  next: ${hint}`])];
+}

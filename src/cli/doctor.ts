@@ -2,10 +2,11 @@
 import type { Command } from "commander";
 import { ConfigError, formatFault } from "../config/config-error.ts";
 import { AfterimageError } from "../errors.ts";
-import { type CheckLevel, type CheckResult, failed, failure, ok, worstLevel } from "../member/check-result.ts";
+import { type CheckResult, failed, failure, ok, worstLevel } from "../member/check-result.ts";
 import { checkLines } from "./check-lines.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
+import { nagiosCode, nagiosLine } from "./nagios.ts";
 import { openConfiguration, type Selection } from "./open-configuration.ts";
 import type { Register } from "./register.ts";
 import { showHostKey } from "./show-host-key.ts";
@@ -15,21 +16,14 @@ interface DoctorFlags {
   readonly nagios?: boolean;
 }
 
-/** What monitoring plugins end with. */
-const NAGIOS: Readonly<Record<CheckLevel, { readonly code: number; readonly word: string }>> = {
-  OK: { code: 0, word: "OK" },
-  WARN: { code: 1, word: "WARNING" },
-  FAIL: { code: 2, word: "CRITICAL" },
-};
-
 export async function doctor(args: GlobalOptions & DoctorFlags, io: CommandIo): Promise<number> {
   if (args.showHostKey !== undefined) return await showHostKey({ ...args, target: args.showHostKey }, io);
   const results = await examine(args, io);
-  const level = worstLevel(results);
   if (args.nagios === true) {
     io.out(nagiosLine(results));
-    return NAGIOS[level].code;
+    return nagiosCode(results);
   }
+  const level = worstLevel(results);
   print(args, io, { ok: level !== "FAIL", level, checks: results }, () =>
     results.flatMap((result) => checkLines(result, args)),
   );
@@ -59,14 +53,6 @@ function tryOpen(args: GlobalOptions, io: CommandIo): Selection | CheckResult {
     const message = `${formatFault(error.path ?? "", fault)}${others}`;
     return failure("configuration", message, "`afterimage config check` shows every fault.");
   }
-}
-
-/** One line, the worst first, as monitoring systems show it. */
-function nagiosLine(results: readonly CheckResult[]): string {
-  const { word } = NAGIOS[worstLevel(results)];
-  const wrong = (["FAIL", "WARN"] as const).flatMap((wanted) => results.filter(({ level }) => level === wanted));
-  const texts = wrong.map(({ check, message }) => `${check}: ${message}`);
-  return `AFTERIMAGE ${word} - ${[`${results.length - wrong.length} of ${results.length} checks good`, ...texts].join("; ")}`;
 }
 
 export const registerDoctor: Register = (program, execute) => {

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { programVersion } from "../program-version.ts";
 import { registerBackup } from "./backup.ts";
+import { registerCheck } from "./check.ts";
 import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { registerConfigCheck } from "./config-check.ts";
@@ -49,6 +50,7 @@ const COMMANDS: readonly Register[] = [
   registerRun,
   registerReload,
   registerStatus,
+  registerCheck,
   registerEvents,
   registerHistory,
   registerWhoisOperational,

@@ -1,5 +1,6 @@
 /** What `afterimage status` says to a script. */
 import type { ErrorView, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
+import { isSeen } from "../status/mirror-set-view.ts";
 import { EXIT, type ExitCode, exitCodeOfCode } from "./exit-codes.ts";
 
 /**
@@ -22,9 +23,4 @@ function errorsOf({ errors, databases, followers }: MemberStatus): ErrorView[] {
 
 function isOutOfSync({ state, databases }: MemberStatus): boolean {
   return state === "inconsistent" || Object.values(databases).some(({ verified }) => verified?.ok === false);
-}
-
-/** A mirror may have no way to a sister of its own; what their hub says of her counts. */
-function isSeen({ member, reachable }: MemberStatus, members: readonly MemberStatus[]): boolean {
-  return reachable || members.some((other) => other.reachable && other.followers[member]?.reachable === true);
 }

@@ -42,3 +42,8 @@ export function hearsOperational(member: MemberStatus, members: readonly MemberS
   const upstream = rest.find((each) => each.member === member.follows);
   return upstream === undefined || hearsOperational(upstream, rest);
 }
+
+/** Whether it lives: a mirror may have no way to a sister of its own, so what their hub says of her counts. */
+export function isSeen({ member, reachable }: MemberStatus, members: readonly MemberStatus[]): boolean {
+  return reachable || members.some((other) => other.reachable && other.followers[member]?.reachable === true);
+}
