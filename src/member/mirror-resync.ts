@@ -3,9 +3,10 @@
  * way, through this member's mailbox, and one file with pages comes back (docs/FORMAT.md, "Resynchronising a copy").
  *
  * Guarantee: readers see the copy as it was or as the upstream's was at one position, proved by its checksum, and never
- * go back behind what they have seen. Page checksums are read from the pages themselves. What was ordered is remembered until
- * it is done; a crash at any point, or a copy that changes meanwhile, begins again with a new request, so that no answer
- * is taken for another question. One thing at a time: the caller sees to that.
+ * go back behind what they have seen, but for a copy that held what is in no later epoch. Page checksums are read from the
+ * pages themselves. What was ordered is remembered until it is done; a crash at any point, or a copy that changes meanwhile,
+ * begins again with a new request, so that no answer is taken for another question. One thing at a time: the caller sees to
+ * that.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";

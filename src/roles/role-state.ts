@@ -66,7 +66,7 @@ export type RoleEvent =
   | { readonly type: "learned"; readonly epoch: number; readonly member: string; readonly continues?: boolean }
   /** This member reigned up to the epoch, and others have seen more of its reign than its state holds. */
   | { readonly type: "setBack"; readonly epoch: number }
-  /** The copies continue the later epoch again. */
+  /** What only this member has is kept, and what is left to do for its copies is recorded in the same step. */
   | { readonly type: "rejoined" };
 
 /** Why an event cannot be followed in a state; the state stays. */

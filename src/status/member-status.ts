@@ -81,7 +81,7 @@ const resyncSchema = z.object({
   checksum: hex16.nullable(),
   /** The transaction that follows the state of the copy, when that is where its journal ends; null when it is any other state. */
   from: hex16.nullable(),
-  /** Readers have seen the copy at this transaction: nothing older may be sent. */
+  /** Readers have seen the copy at this transaction of the history that the newest epoch goes back to: nothing older may be sent. */
   atLeast: hex16,
   /** Pages that were read for the checksums, and of how many. */
   done: z.number(),

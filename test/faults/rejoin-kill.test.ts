@@ -22,7 +22,7 @@ import { killDaemon, MIRROR, OPERATIONAL, PAIR } from "../support/mirror-set.ts"
 
 const LIMIT_MS = 600_000;
 const DAEMON = join(import.meta.dirname, "killable-daemon.ts");
-const COMMAND = join(import.meta.dirname, "killable-rejoin.ts");
+const COMMAND = join(import.meta.dirname, "rejoining-process.ts");
 
 /** What the copy goes through between `begun` and `copied`; the first is named only where a daemon runs already. */
 const COPYING: Record<Exclude<ResyncStep, "resync-begun">, true> = {
