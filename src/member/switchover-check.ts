@@ -14,6 +14,10 @@ import { type Concern, switchoverChecks } from "./readiness.ts";
 /** Three heartbeats: who runs has moved its own by then. */
 const HEARTBEAT_WAIT_MS = 6_000;
 const LOOK_INTERVAL_MS = 100;
+/** What members are just telling each other, or doing for the first time in an epoch. */
+const PASSING: readonly MemberErrorCode[] = ["SWITCHOVER_EPOCH", "SWITCHOVER_DATABASES", "SWITCHOVER_MAILBOX"];
+const PASSING_LIMIT_MS = 5_000;
+const NEVER = new AbortController().signal;
 
 export interface SwitchoverTarget {
   readonly peer: Peer;
@@ -31,6 +35,21 @@ export async function checkSwitchover(member: Member, to: string): Promise<Switc
   assertReigns(member);
   const peer = knownTarget(member, to);
   await assertAlive(peer);
+  const untilMs = performance.now() + PASSING_LIMIT_MS;
+  for (;;) {
+    try {
+      return await checkNow(member, peer);
+    } catch (error) {
+      if (!(error instanceof MemberError) || !PASSING.includes(error.code) || performance.now() >= untilMs) throw error;
+    }
+    await pause(LOOK_INTERVAL_MS, NEVER);
+    await look(peer);
+  }
+}
+
+/** By what is known of the peer now. */
+async function checkNow(member: Member, peer: Peer): Promise<SwitchoverTarget> {
+  const to = peer.member.name;
   const { status } = peer;
   if (status === null || status.mirror !== member.context.configuration.mirror)
     throw refusal("SWITCHOVER_TARGET", `the mailbox of ${to} is not one of this mirror set`, "Look at its `mailbox`.");
@@ -73,11 +92,10 @@ function knownTarget({ context, peers }: Member, to: string): Peer {
 async function assertAlive(peer: Peer): Promise<void> {
   const { name } = peer.member;
   const untilMs = performance.now() + HEARTBEAT_WAIT_MS;
-  const never = new AbortController().signal;
   let isRead = await look(peer);
   const first = isRead ? peer.status?.heartbeat : undefined;
   while (performance.now() < untilMs) {
-    await pause(LOOK_INTERVAL_MS, never);
+    await pause(LOOK_INTERVAL_MS, NEVER);
     isRead = await look(peer);
     const { heartbeat, state } = peer.status ?? {};
     if (isRead && first !== undefined && heartbeat !== first && state !== "down") return;
