@@ -26,6 +26,12 @@ export interface SegmentFilter {
   readonly kind?: SegmentKind;
   /** Only segments that hold this TXID or later ones. */
   readonly fromTxid?: Txid;
+  /** Only segments that begin with this TXID or an earlier one. */
+  readonly toTxid?: Txid;
+  /** Only segments that the operational member cut at this time or later; milliseconds since 1970. */
+  readonly sinceMs?: number;
+  /** ... and at this time or earlier. */
+  readonly untilMs?: number;
   readonly limit?: number;
   /** `oldest` first (the default) or `newest` first, by epoch and last TXID; a snapshot comes after the segment that ends with it. */
   readonly order?: "oldest" | "newest";
@@ -71,6 +77,9 @@ interface ListParameters {
   database: string;
   epoch: number | null;
   fromTxid: bigint;
+  toTxid: bigint | null;
+  sinceMs: number | null;
+  untilMs: number | null;
   limit: number;
 }
 
@@ -148,6 +157,9 @@ export class SegmentCatalogue {
       database,
       epoch: filter.epoch ?? null,
       fromTxid: filter.fromTxid ?? 0n,
+      toTxid: filter.toTxid ?? null,
+      sinceMs: filter.sinceMs ?? null,
+      untilMs: filter.untilMs ?? null,
       limit: filter.limit ?? -1,
     });
     return rows.map(decode);
@@ -214,6 +226,9 @@ export class SegmentCatalogue {
     const direction = filter.order === "newest" ? "DESC" : "ASC";
     const conditions = ["database = @database", "max_txid >= @fromTxid"];
     if (filter.epoch !== undefined) conditions.push("epoch = @epoch");
+    if (filter.toTxid !== undefined) conditions.push("min_txid <= @toTxid");
+    if (filter.sinceMs !== undefined) conditions.push("timestamp_ms >= @sinceMs");
+    if (filter.untilMs !== undefined) conditions.push("timestamp_ms <= @untilMs");
     // Not as a parameter: only with the very words does the index of the snapshots serve.
     if (filter.kind !== undefined) conditions.push(`kind = '${filter.kind}'`);
     const sql = `SELECT * FROM segments WHERE ${conditions.join(" AND ")}

@@ -80,7 +80,18 @@ const requests = {
   noteDrill: z.strictObject({ ok: z.boolean(), message: z.string(), seconds: z.number() }),
   unfence: fenceRequest,
   verify: databases.extend({ deep: z.boolean().optional() }),
-  segments: z.strictObject({ database: z.string().optional(), limit: z.int().min(1).optional() }),
+  segments: z.strictObject({
+    database: z.string().optional(),
+    epoch: z.int().min(1).optional(),
+    kind: z.enum(["segment", "snapshot"]).optional(),
+    txid: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/)
+      .optional(),
+    since: z.iso.datetime().optional(),
+    until: z.iso.datetime().optional(),
+    limit: z.int().min(1).optional(),
+  }),
   purge: z.strictObject({ dryRun: z.boolean().optional() }),
   snapshot: databases,
   ship: z.strictObject({ members: z.array(z.string()).optional() }),

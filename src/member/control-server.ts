@@ -86,9 +86,7 @@ function createApp(control: MemberControl): FastifyInstance {
   });
   post(app, "unfence", requests.unfence, ({ databases, dryRun = false }) => control.unfence(databases, { dryRun }));
   post(app, "verify", requests.verify, ({ databases, deep = false }) => control.verify(databases, { deep }));
-  post(app, "segments", requests.segments, ({ database, limit }) =>
-    control.segments({ ...(database === undefined ? {} : { database }), ...(limit === undefined ? {} : { limit }) }),
-  );
+  post(app, "segments", requests.segments, (filter) => control.segments(filter));
   post(app, "purge", requests.purge, ({ dryRun = false }) => control.purge({ dryRun }));
   post(app, "snapshot", requests.snapshot, ({ databases }) => control.snapshot(databases));
   post(app, "ship", requests.ship, ({ members }) => control.ship(members === undefined ? {} : { members }));

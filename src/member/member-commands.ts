@@ -1,6 +1,6 @@
 /** What can be asked of a member, done here and now: by its daemon for whoever calls, or by a command without one. */
 import { configuredPath } from "../config/database-pattern.ts";
-import { formatChecksum, formatPosition, formatTxid } from "../ltx/position.ts";
+import { formatPosition } from "../ltx/position.ts";
 import { isFencedIn } from "../roles/role-state.ts";
 import { isFenced } from "../sqlite/fence.ts";
 import type { MemberRole, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
@@ -8,6 +8,7 @@ import type { DeepVerification } from "./deep-verification.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
+import { listSegments } from "./list-segments.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
   CancelOptions,
@@ -200,29 +201,10 @@ export abstract class MemberCommands implements MemberControl {
   }
 
   async segments(filter: SegmentFilter): Promise<SegmentView[]> {
-    const { store, journal } = this.context;
     const known = this.context.journals();
     if (filter.database !== undefined && !known.includes(filter.database)) throw unknownDatabase(filter.database);
     const names = filter.database === undefined ? known : [filter.database];
-    const limit = filter.limit ?? 50;
-    return names.flatMap((name) =>
-      store
-        .segments(name, { order: "newest", limit })
-        .reverse()
-        .map((row) => ({
-          database: name,
-          epoch: row.epoch,
-          kind: row.kind,
-          minTxid: formatTxid(row.minTxid),
-          maxTxid: formatTxid(row.maxTxid),
-          bytes: row.bytes,
-          pages: row.pages,
-          time: new Date(row.timestampMs).toISOString(),
-          preApplyChecksum: formatChecksum(row.preApplyChecksum),
-          postApplyChecksum: formatChecksum(row.postApplyChecksum),
-          path: journal.path(row),
-        })),
-    );
+    return names.flatMap((name) => listSegments(this.context, name, filter));
   }
 
   async purge({ dryRun = false }: PurgeOptions): Promise<PurgeResult[]> {

@@ -96,9 +96,16 @@ export interface SegmentView {
 }
 
 export interface SegmentFilter {
-  readonly database?: string;
+  readonly database?: string | undefined;
+  readonly epoch?: number | undefined;
+  readonly kind?: SegmentView["kind"] | undefined;
+  /** Only what holds this transaction, 16 hexadecimal digits. */
+  readonly txid?: string | undefined;
+  /** Only what the operational member cut from this time on, and until that one, ISO 8601 in UTC. */
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
   /** At most this many, the newest; 50 when not given. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 export interface SyncOptions {

@@ -36,6 +36,11 @@ test("with daemons: rotate, status, segments, verify, inspect, fence and unfence
   expect(segments[0]).toMatchObject({ database: "shop", epoch: 1, kind: "snapshot", minTxid: "0000000000000001" });
   expect(segments.at(-1)).toMatchObject({ kind: "segment", maxTxid: end });
   const file: string = segments.at(-1).path;
+  const search = async (...args: string[]) => (await pair.json("porto", "segments", ...args)).segments;
+  expect(await search("--txid", end)).toEqual([segments.at(-1)]);
+  expect(await search("--kind", "snapshot", "--epoch", "1", "--since", "2020-01-01T00:00:00+01:00")).toEqual([
+    segments[0],
+  ]);
   expect(await pair.json("porto", "inspect", file, "--pages")).toMatchObject({
     kind: "segment",
     bytes: statSync(file).size,

@@ -1,7 +1,9 @@
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
 import { StateStore } from "../../src/journal/state-store.ts";
 import { decodeEpoch, type EpochDocument } from "../../src/roles/role-documents.ts";
+import { startAfterimage } from "./afterimage.ts";
 import { Pair } from "./pair.ts";
 
 const AT = Date.parse("2026-03-02T03:14:15.000Z");
@@ -67,4 +69,38 @@ test("a member that was never started has neither", async () => {
     const { code, stderr } = await pair.run("porto", command);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("error STATE_MISSING") });
   }
+});
+
+test("events are followed as they come, from the newest that are there on", async () => {
+  const pair = new Pair();
+  using store = storeOf(pair);
+  const happens = (message: string, level: "info" | "warn") =>
+    store.addEvent({ atMs: AT, level, code: "TRIED", database: "shop", message });
+  for (const message of ["one", "two"]) happens(message, "warn");
+  const args = [
+    "events",
+    "--follow",
+    "--level",
+    "warn",
+    "--limit",
+    "1",
+    "--config",
+    pair.set.configPath,
+    "--node",
+    "porto",
+  ];
+  const { child, ended } = startAfterimage(args, { cwd: pair.set.root });
+  if (child.stdout === null) throw new Error("the program has no output");
+  const seen: string[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    seen.push(line.split(/ {2,}/).slice(1).join(" "));
+    if (seen.length === 1) {
+      happens("three", "info");
+      happens("four", "warn");
+    }
+    if (seen.length === 2) break;
+  }
+  child.kill("SIGINT");
+  expect(await ended).toMatchObject({ signal: "SIGINT", stderr: "" });
+  expect(seen).toEqual(["warn TRIED shop two", "warn TRIED shop four"]);
 });

@@ -41,6 +41,23 @@ test("a list from a TXID begins with the segment that holds it", () => {
   expect(from(10n)).toEqual([]);
 });
 
+test("a list is narrowed to what holds a transaction, and to what was cut between two times", () => {
+  const at = (timestampMs: number) => ({ timestampMs });
+  const [early, later, last] = [segmentRow(2, 5, at(1000)), segmentRow(6, 8, at(2000)), segmentRow(9, 9, at(3000))];
+  using store = storeWith([early, later, last]);
+  const holding = (txid: bigint) => store.segments("orders", { fromTxid: toTxid(txid), toTxid: toTxid(txid) });
+  expect([holding(1n), holding(5n), holding(6n), holding(9n), holding(10n)]).toEqual([
+    [],
+    [early],
+    [later],
+    [last],
+    [],
+  ]);
+  expect(store.segments("orders", { sinceMs: 2000 })).toEqual([later, last]);
+  expect(store.segments("orders", { untilMs: 2000 })).toEqual([early, later]);
+  expect(store.segments("orders", { sinceMs: 1001, untilMs: 2999, order: "newest", limit: 5 })).toEqual([later]);
+});
+
 test("the last segment, the newest snapshot of an epoch and the totals", () => {
   using store = storeWith(ALL);
   expect(store.catalogue.last("orders")).toEqual(NEXT_EPOCH);
