@@ -8,19 +8,18 @@
  * again until one of them is.
  */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
-import { writeFileDurably } from "../durable-files.ts";
 import { formatPosition, type Position } from "../ltx/position.ts";
 import type { OpenOffer } from "../roles/role-state.ts";
 import { type ErrorView, type HandoverView, type MemberStatus, parsePositionView } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
+import { publishStatusDurably } from "./jobs/heartbeat.ts";
 import { knownRoles } from "./known-roles.ts";
 import type { Member } from "./member.ts";
 import type { CancelOptions, CancelResult, SwitchoverOptions, SwitchoverResult } from "./member-control.ts";
 import { type MemberError, notRunning } from "./member-error.ts";
 import { formatOffer, OFFER_MAX_BYTES, offerName } from "./offer-file.ts";
 import { pause } from "./pause.ts";
-import { type Peer, STATUS_FILE } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import { checkSwitchover, look, type SwitchoverTarget } from "./switchover-check.ts";
 import {
   behind,
@@ -123,7 +122,7 @@ export class Switchover {
     const { to, epoch } = state.offer;
     if (force !== to) throw offeredTo(to, force);
     this.#stage = "withdrawing";
-    this.#publishStatus();
+    publishStatusDurably(this.#member);
     roles.apply({ type: "offerWithdrawn" });
     context.event("warn", "SWITCHOVER_FORCED", null, `serving again, whether or not ${to} has taken over`, {
       epoch,
@@ -197,7 +196,7 @@ export class Switchover {
     const open = { ...offer, starts };
     roles.apply({ type: "offer", offer: open });
     this.#stage = "offered";
-    this.#publishStatus();
+    publishStatusDurably(this.#member);
     steps.done("switchover:recorded", `what is offered is recorded`);
     return open;
   }
@@ -290,7 +289,7 @@ export class Switchover {
     if (state.role !== "offering") return;
     const { id, to, starts, epoch } = state.offer;
     this.#stage = "withdrawing";
-    this.#publishStatus();
+    publishStatusDurably(this.#member);
     if (this.#error === null) context.steps.done("switchover:withdrawing", "the hand-over is being undone");
     if (starts !== null) {
       const peer = peers.get(to);
@@ -350,12 +349,6 @@ export class Switchover {
 
   #limit(timeoutMs: number): Limit {
     return { timeoutMs, untilMs: performance.now() + timeoutMs };
-  }
-
-  /** Durably, unlike a heartbeat: others rely on what it says. */
-  #publishStatus(): void {
-    const path = join(this.#member.context.self.directory, STATUS_FILE);
-    writeFileDurably(path, `${JSON.stringify(this.#member.ownStatus())}\n`);
   }
 
   async #result(

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse, stringify } from "yaml";
@@ -170,6 +170,40 @@ test("a hand-over that is refused, takes too long, or is cancelled is undone, an
     set,
     PAIR.map(({ member }) => set.databasePath(member)),
   );
+});
+
+test("the programs of both members are run in order, and again when all is undone", async () => {
+  const set = createSet(PAIR);
+  const [log, veto, hook] = [join(set.root, "hooks.log"), join(set.root, "veto"), join(set.root, "hook")];
+  const line = "$AFTERIMAGE_MEMBER $1 $AFTERIMAGE_OLD_ROLE-$AFTERIMAGE_ROLE";
+  writeFileSync(hook, `#!/bin/sh\necho "${line}" >> ${log}\n[ "$1" != beforePromote ] || test ! -e ${veto}\n`);
+  chmodSync(hook, 0o755);
+  const events = ["beforePromote", "afterPromote", "beforeFence", "afterFence"];
+  configure(set, ({ members }) => {
+    for (const { member } of PAIR) members[member].hooks = Object.fromEntries(events.map((event) => [event, hook]));
+  });
+  createEntries(set.databasePath(OPERATIONAL));
+  await startAll(set);
+  await untilLevel(set, countEntries);
+  const said = () => (existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n") : []);
+  writeFileSync(veto, "");
+  expect(await switchover(set, OPERATIONAL, "--to", MIRROR)).toMatchObject({ code: 3 });
+  const undone = [
+    `${OPERATIONAL} beforeFence operational-mirror`,
+    `${MIRROR} beforePromote mirror-operational`,
+    `${OPERATIONAL} afterPromote operational-operational`,
+  ];
+  await untilSet(set, "what was stopped is started again", () => said().length >= undone.length);
+  expect(said()).toEqual(undone);
+  rmSync(veto);
+  await handOver(set, OPERATIONAL, MIRROR);
+  await untilSet(set, "both have told", () => said().length >= undone.length + 4);
+  expect(said().slice(undone.length, undone.length + 2)).toEqual(undone.slice(0, 2));
+  expect(
+    said()
+      .slice(undone.length + 2)
+      .sort(),
+  ).toEqual([`${OPERATIONAL} afterFence operational-mirror`, `${MIRROR} afterPromote mirror-operational`]);
 });
 
 test("an offer that can neither be withdrawn nor taken keeps the databases fenced until the other mailbox is back", async () => {

@@ -1,7 +1,7 @@
 /** The heartbeat job: publishes the status document at every change, and every 2 s as a sign of life. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../durable-files.ts";
+import { writeFileAtomically, writeFileDurably } from "../../durable-files.ts";
 import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import { STATUS_FILE } from "../peer.ts";
@@ -35,10 +35,23 @@ function lookWhoPublishes(member: Member): void {
 
 /** A mailbox that cannot be written to (a full disk, a directory that is not mounted) must not stop capture or integration. */
 export function publishStatus(member: Member): void {
-  const path = join(member.context.self.directory, STATUS_FILE);
+  const path = statusPath(member);
   try {
-    writeFileAtomically(path, `${JSON.stringify({ ...member.ownStatus(), run: member.daemonRun.next() })}\n`);
+    writeFileAtomically(path, nextDocument(member));
   } catch (error) {
     member.context.logger.error({ err: error, path }, "the status document cannot be written");
   }
+}
+
+/** For what other members act upon: it is there after a power cut, too. Throws what keeps it from being written. */
+export function publishStatusDurably(member: Member): void {
+  writeFileDurably(statusPath(member), nextDocument(member));
+}
+
+function statusPath({ context }: Member): string {
+  return join(context.self.directory, STATUS_FILE);
+}
+
+function nextDocument(member: Member): string {
+  return `${JSON.stringify({ ...member.ownStatus(), run: member.daemonRun.next() })}\n`;
 }
