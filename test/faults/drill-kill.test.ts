@@ -11,7 +11,7 @@ import { createSet, killDaemon, MIRROR, PAIR, startAll, stopAndCompare, untilLev
 import { expectCleanReader, lookAtOrders, startApplication, startReader, stopApplication } from "../support/orders.ts";
 
 const LIMIT_MS = 400_000;
-const DRILL = join(import.meta.dirname, "killable-drill.ts");
+const DRILL = join(import.meta.dirname, "drill-process.ts");
 const ORDERS_PER_SECOND = 100;
 const STEPS = RUNBOOK_STEPS.filter((step) => step.startsWith("drill:"));
 const RANDOM_KILLS = 10;
