@@ -1,4 +1,4 @@
-/** What stands in a mailbox's lease file: who writes into that mailbox. See docs/FORMAT.md. */
+/** What stands in a mailbox's lease file: who writes into that mailbox. See docs/MAILBOX.md. */
 import { z } from "zod";
 
 /** No database can have this name: theirs begin with a letter or a digit. */

@@ -1,6 +1,6 @@
 /**
  * Makes a mirror's copy equal to its upstream's again, whatever it holds, by the pages that differ: page checksums go one
- * way, through this member's mailbox, and one file with pages comes back (docs/FORMAT.md, "Resynchronising a copy").
+ * way, through this member's mailbox, and one file with pages comes back (docs/MAILBOX.md, "Resynchronising a copy").
  *
  * Guarantee: readers see the copy as it was or as the upstream's was at one position, proved by its checksum, and never
  * go back behind what they have seen, but for a copy that held what is in no later epoch. Page checksums are read from the

@@ -1,5 +1,5 @@
 /**
- * The offer of an epoch as a file in the inbox of the member that is to take it; docs/FORMAT.md, "An offer". Its name says
+ * The offer of an epoch as a file in the inbox of the member that is to take it; docs/MAILBOX.md, "An offer". Its name says
  * what has become of it, and every change of the name is the whole step: the one who took it away decides.
  */
 import { z } from "zod";
