@@ -22,7 +22,7 @@ export class RoamingWriters {
     this.#processes = names.map((name) => {
       const log = join(directory, `${name}.log`);
       const args = [name, String(pauseMs), ...paths];
-      return { process: startSupportProcess(name, process.execPath, "roaming-writer.ts", args, log), log };
+      return { process: startSupportProcess(name, process.execPath, "roaming-process.ts", args, log), log };
     });
   }
 
