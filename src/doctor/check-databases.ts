@@ -1,5 +1,5 @@
 /** Each database of this member: there, readable, in WAL mode. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { databaseAt, patternDirectory } from "../config/database-pattern.ts";
 import { type CheckResult, failed, failure, ok } from "../member/check-result.ts";
 import { DatabaseError } from "../sqlite/database-error.ts";
@@ -50,4 +50,33 @@ function notWal(check: string, path: string): CheckResult {
   const hint =
     "Convert it with `afterimage init --convert-wal`, or with PRAGMA journal_mode=WAL; applications need no change.";
   return failure(check, `${path} is not in WAL mode`, hint);
+}
+
+/** Page sizes of this member's databases that are there and can be read, by name. */
+export function pageSizes({ member }: Pick<Subject, "member">): Map<string, number> {
+  const found = member.databasePatterns.flatMap((pattern) => {
+    const directory = patternDirectory(pattern);
+    return existsSync(directory) ? readdirSync(directory).flatMap((entry) => databaseAt(pattern, entry) ?? []) : [];
+  });
+  const paths = [...member.databases, ...found.map(({ name, path }): [string, string] => [name, path])];
+  return new Map(
+    paths.flatMap(([name, path]): [string, number][] => {
+      const size = pageSizeOf(path);
+      return size === null ? [] : [[name, size]];
+    }),
+  );
+}
+
+function pageSizeOf(path: string): number | null {
+  try {
+    const files = DatabaseFiles.open(path);
+    try {
+      return files.readHeader().pageSize;
+    } finally {
+      files.close();
+    }
+  } catch {
+    // What is wrong with it is another check's result.
+    return null;
+  }
 }

@@ -1,18 +1,27 @@
-/** The other members' mailboxes, as this member reaches them: login, status document, server, heartbeat and clock. */
+/** The other members' mailboxes, as this member reaches them: login, status document, server, heartbeat, clock and the way back. */
 
 import { type CheckResult, failed, ok, warning } from "../member/check-result.ts";
-import { awaitHeartbeat, describeClock } from "../member/heartbeat-clock.ts";
+import { awaitHeartbeat, checkClock, describeClock } from "../member/heartbeat-clock.ts";
 import { Peer } from "../member/peer.ts";
 import { SftpTransport } from "../transport/sftp-transport.ts";
+import { pageSizes } from "./check-databases.ts";
+import { checkPageSizes, checkWayBack } from "./check-peer-status.ts";
 import type { Subject } from "./subject.ts";
 
 export async function checkMailboxes({ configuration, member }: Subject): Promise<CheckResult[]> {
   const others = [...configuration.members.values()].filter(({ name }) => name !== member.name);
   const peers = others.map((other) => new Peer(other, configuration.ssh, Date.now));
-  return (await Promise.all(peers.map(checkPeer))).flat();
+  const here = pageSizes({ member });
+  return (await Promise.all(peers.map((peer) => checkPeer(peer, { self: member.name, here })))).flat();
 }
 
-async function checkPeer(peer: Peer): Promise<CheckResult[]> {
+interface Here {
+  readonly self: string;
+  /** Page sizes of this member's databases. */
+  readonly here: ReadonlyMap<string, number>;
+}
+
+async function checkPeer(peer: Peer, { self, here }: Here): Promise<CheckResult[]> {
   const { name, mailbox } = peer.member;
   const check = `mailbox of ${name}`;
   try {
@@ -23,7 +32,10 @@ async function checkPeer(peer: Peer): Promise<CheckResult[]> {
       return [warning(check, `${mailbox} can be reached, and has no status document of ${name}`, hint), ...server];
     }
     const reached = ok(check, `${mailbox} can be reached, and its status document read`);
-    return [reached, ...server, await checkHeartbeat(peer)];
+    const daemon = await checkHeartbeat(peer);
+    const isAlive = daemon.some(({ level }) => level === "OK");
+    const wayBack = isAlive ? checkWayBack(peer.status, self) : [];
+    return [reached, ...server, ...daemon, ...wayBack, ...checkPageSizes(peer.status, here)];
   } catch (error) {
     return [failed(check, error)];
   } finally {
@@ -44,13 +56,13 @@ async function checkServer(peer: Peer): Promise<CheckResult[]> {
 }
 
 /** Waits until the heartbeat moves: only then is it known when it was written. */
-async function checkHeartbeat(peer: Peer): Promise<CheckResult> {
+async function checkHeartbeat(peer: Peer): Promise<CheckResult[]> {
   const { name } = peer.member;
   const check = `daemon of ${name}`;
   const hint = `Start it: \`afterimage run --node ${name}\` on that machine.`;
-  if (peer.status?.state === "down") return warning(check, "it was stopped", hint);
+  if (peer.status?.state === "down") return [warning(check, "it was stopped", hint)];
   const first = peer.status?.heartbeat ?? "none";
   const reading = await awaitHeartbeat(peer);
-  if (reading === null) return warning(check, `its heartbeat stands still at ${first}`, hint);
-  return ok(check, `it runs; ${describeClock(reading)}`);
+  if (reading === null) return [warning(check, `its heartbeat stands still at ${first}`, hint)];
+  return [ok(check, `it runs; ${describeClock(reading)}`), checkClock(`clock of ${name}`, reading)];
 }

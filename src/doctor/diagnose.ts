@@ -1,13 +1,23 @@
 import { type CheckResult, failed } from "../member/check-result.ts";
 import { checkDatabases } from "./check-databases.ts";
 import { checkDirectories } from "./check-directories.ts";
+import { checkFileSystems } from "./check-file-systems.ts";
 import { checkFreeSpace } from "./check-free-space.ts";
 import { checkHooks } from "./check-hooks.ts";
 import { checkMailboxes } from "./check-mailboxes.ts";
+import { checkPorts } from "./check-ports.ts";
 import type { Check, Subject } from "./subject.ts";
 
 /** In the order in which they are shown. */
-const CHECKS: readonly Check[] = [checkDirectories, checkFreeSpace, checkDatabases, checkHooks, checkMailboxes];
+const CHECKS: readonly Check[] = [
+  checkDirectories,
+  checkFileSystems,
+  checkFreeSpace,
+  checkDatabases,
+  checkHooks,
+  checkPorts,
+  checkMailboxes,
+];
 
 /** Looks at everything that a member needs; nothing is changed, and nothing is thrown. */
 export async function diagnose(subject: Subject): Promise<CheckResult[]> {

@@ -1,5 +1,6 @@
 /** What a heartbeat that moves tells of another member's clock. For people only: members never compare their clocks. */
 import { setTimeout as delay } from "node:timers/promises";
+import { type CheckResult, ok, warning } from "./check-result.ts";
 import type { Peer } from "./peer.ts";
 
 /** A daemon's heartbeat moves every 2 s. */
@@ -32,7 +33,7 @@ export async function awaitHeartbeat(peer: Peer): Promise<ClockReading | null> {
 }
 
 /** How far the other clock is ahead of this one, and how exactly that is known; both in milliseconds. */
-export function clockOffset({ writtenMs, beforeMs, afterMs }: ClockReading): { aheadMs: number; slackMs: number } {
+function clockOffset({ writtenMs, beforeMs, afterMs }: ClockReading): { aheadMs: number; slackMs: number } {
   return { aheadMs: writtenMs - (beforeMs + afterMs) / 2, slackMs: (afterMs - beforeMs) / 2 };
 }
 
@@ -42,6 +43,17 @@ export function describeClock(reading: ClockReading): string {
   if (Math.abs(aheadMs) <= slackMs) return `its clock is the same as this one's, to ${seconds(slackMs)}`;
   const direction = aheadMs > 0 ? "ahead of" : "behind";
   return `its clock is ${seconds(Math.abs(aheadMs))} ${direction} this one, to ${seconds(slackMs)}`;
+}
+
+/** Ages that are shown to people mean little beyond this. */
+const CLOCK_LIMIT_MS = 30_000;
+
+export function checkClock(check: string, reading: ClockReading): CheckResult {
+  const { aheadMs, slackMs } = clockOffset(reading);
+  if (Math.abs(aheadMs) - slackMs <= CLOCK_LIMIT_MS) return ok(check, describeClock(reading));
+  const hint =
+    "Nothing depends on it but the ages that people are shown: correct it, with chrony or systemd-timesyncd.";
+  return warning(check, describeClock(reading), hint);
 }
 
 function seconds(milliseconds: number): string {

@@ -4,11 +4,9 @@
  */
 import type { DatabaseStatus, HoldView, MemberStatus } from "../status/member-status.ts";
 import { type CheckResult, failure, ok, warning } from "./check-result.ts";
-import { type ClockReading, clockOffset, describeClock } from "./heartbeat-clock.ts";
+import { type ClockReading, checkClock } from "./heartbeat-clock.ts";
 import { type LossFacts, possibleLosses } from "./possible-losses.ts";
 
-/** Ages that are shown to people mean little beyond this. */
-const CLOCK_LIMIT_MS = 30_000;
 /** A copy that is further behind takes a while to be brought forward. */
 const LAG_LIMIT_S = 60;
 /** Below so many times the least the journal will soon give up history. */
@@ -198,7 +196,7 @@ function memberChecks({ target, operational, clocks }: ReadinessFacts): Readines
   );
   const judged = [operational, target].flatMap((each) => {
     const reading = each === null ? undefined : clocks?.get(each.member);
-    return each === null || reading === undefined ? [] : [clock(each.member, reading)];
+    return each === null || reading === undefined ? [] : [checkClock(`clock of ${each.member}`, reading)];
   });
   return [
     ...(found.length === 0 ? [ok(`state of ${member}`, "no errors")] : found).map((each) => about("error", each)),
@@ -208,17 +206,6 @@ function memberChecks({ target, operational, clocks }: ReadinessFacts): Readines
     about("error", freeSpace(target)),
     ...judged.map((each) => about("clock", each)),
   ];
-}
-
-function clock(member: string, reading: ClockReading): CheckResult {
-  const check = `clock of ${member}`;
-  const { aheadMs, slackMs } = clockOffset(reading);
-  if (Math.abs(aheadMs) - slackMs <= CLOCK_LIMIT_MS) return ok(check, describeClock(reading));
-  return warning(
-    check,
-    describeClock(reading),
-    "Nothing depends on it but the ages that people are shown: correct it.",
-  );
 }
 
 function freeSpace({ member, journal }: MemberStatus): CheckResult {

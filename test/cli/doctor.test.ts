@@ -124,6 +124,7 @@ describe("a member of a set that ships by SFTP", () => {
     createEntries(set.databasePath(OPERATIONAL));
     await startSftpDaemons(set, (what, condition) => untilSet(set, what, condition).then(() => undefined));
     await untilReadable(set, MIRROR);
+    await untilSet(set, "the mirror hears its upstream", () => set.status(MIRROR)?.state === "connected");
     const run = (...args: string[]) => doctor(set.root, "--config", set.configPath, "--node", OPERATIONAL, ...args);
 
     const good = await run("--json");
