@@ -2,6 +2,7 @@
 import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import type { Peer } from "../peer.ts";
+import { refreshUntil } from "../refresh-until.ts";
 
 /** The lag that a mirror's status shows is as fresh as what it knows of its upstream. */
 const INTERVAL_MS = 500;
@@ -11,7 +12,7 @@ export async function runObserveJob(member: Member, upstream: Peer, stop: AbortS
   while (!stop.aborted) {
     const before = upstream.status?.heartbeat;
     const wasAlive = upstream.alive;
-    await upstream.refresh().catch(() => upstream.disconnect());
+    await refreshUntil(upstream, stop);
     if (upstream.status?.heartbeat !== before) member.statusChanged.set();
     if (upstream.alive && !wasAlive) for (const duty of member.mirrors.values()) duty.retryNow();
     await pause(INTERVAL_MS, stop);
