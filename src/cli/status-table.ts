@@ -1,5 +1,5 @@
 /** The table of `afterimage status`, in the form that `patronictl list` made familiar. */
-import { integrationLag, type Lag, transportLag } from "../status/database-lag.ts";
+import { boundedLag, integrationLag, type Lag, transportLag } from "../status/database-lag.ts";
 import type { DatabaseStatus, MemberStatus, MirrorSetStatus, PositionView } from "../status/member-status.ts";
 import { hearsOperational } from "../status/mirror-set-view.ts";
 import { problemLines, setLines } from "./status-problems.ts";
@@ -94,9 +94,9 @@ function memberCells(member: MemberStatus, members: readonly MemberStatus[], cou
   };
   return [
     there(({ received }) => received),
-    lagCell(worst(all.map(transportLag)), { isKnown: hearsOperational(member, members), member }),
+    lagCell(worst(all.map(onTheWay)), { isKnown: hearsOperational(member, members), member }),
     there(({ integrated }) => integrated),
-    lagCell(worst(all.map(integrationLag)), { isKnown: member.reachable, member }),
+    lagCell(worst(all.map(inTheCopy)), { isKnown: member.reachable, member }),
   ];
 }
 
@@ -104,10 +104,18 @@ function databaseCells(database: DatabaseStatus, member: MemberStatus, members: 
   const { received, integrated } = database;
   return [
     received?.txid ?? NONE,
-    lagCell(transportLag(database), { isKnown: hearsOperational(member, members), member }),
+    lagCell(onTheWay(database), { isKnown: hearsOperational(member, members), member }),
     integrated?.txid ?? NONE,
-    lagCell(integrationLag(database), { isKnown: member.reachable, member }),
+    lagCell(inTheCopy(database), { isKnown: member.reachable, member }),
   ];
+}
+
+function onTheWay(database: DatabaseStatus): Lag {
+  return boundedLag(transportLag(database), database);
+}
+
+function inTheCopy(database: DatabaseStatus): Lag {
+  return boundedLag(integrationLag(database), database);
 }
 
 interface LagContext {

@@ -1,5 +1,5 @@
 /** `afterimage status -f tsv`: a line for each database of each member, with a heading; what is not known is empty. */
-import { integrationLag, transportLag } from "../status/database-lag.ts";
+import { boundedLag, integrationLag, transportLag } from "../status/database-lag.ts";
 import type { DatabaseStatus, MemberStatus, MirrorSetStatus } from "../status/member-status.ts";
 
 type Value = string | number | boolean | null | undefined;
@@ -15,10 +15,10 @@ const COLUMNS: Readonly<Record<string, (member: MemberStatus, name: string, data
   database: (_, name) => name,
   received: (_, __, database) => database?.received?.txid,
   transport_lag_transactions: (_, __, database) => database && transportLag(database).transactions,
-  transport_lag_seconds: (_, __, database) => database && transportLag(database).seconds,
+  transport_lag_seconds: (_, __, database) => database && boundedLag(transportLag(database), database).seconds,
   integrated: (_, __, database) => database?.integrated?.txid,
   integration_lag_transactions: (_, __, database) => database && integrationLag(database).transactions,
-  integration_lag_seconds: (_, __, database) => database && integrationLag(database).seconds,
+  integration_lag_seconds: (_, __, database) => database && boundedLag(integrationLag(database), database).seconds,
   upstream_age_seconds: ({ upstreamAgeSeconds }) => upstreamAgeSeconds,
   stale_seconds: (_, __, database) => database?.staleSeconds,
   error: ({ errors: [error] }, _, database) => database?.error?.code ?? error?.code,

@@ -18,6 +18,14 @@ export function integrationLag({ received, integrated }: DatabaseStatus): Lag {
   return lagBetween(received, integrated);
 }
 
+/**
+ * The lag with no more seconds than the copy may be old by what is proved: after a day without commits the first one
+ * would otherwise be a day late for a moment.
+ */
+export function boundedLag(lag: Lag, { staleSeconds = null }: Pick<DatabaseStatus, "staleSeconds">): Lag {
+  return lag.seconds === null || staleSeconds === null ? lag : { ...lag, seconds: Math.min(lag.seconds, staleSeconds) };
+}
+
 function lagBetween(end: PositionView | null, reached: PositionView | null): Lag {
   const [last, done] = [parsePositionView(end), parsePositionView(reached)];
   if (last === null || done === null) return { transactions: null, seconds: null };

@@ -29,7 +29,8 @@ test("with daemons: rotate, status, segments, verify, inspect, fence and unfence
   expect(titles).toMatch(/^Member +Role +State +Epoch +Received +Lag +Integrated +Lag$/);
   expect(lisbon).toMatch(/^lisbon +operational +operational +1 /);
   expect(porto).toMatch(new RegExp(`^ {2}porto +mirror +connected +1 +${end} +0 +${end} +0$`));
-  const inYaml = parse((await pair.run("porto", "status", "-f", "yaml")).stdout);
+  const inYaml = parse((await pair.run("porto", "status", "-f", "yaml", "--rates")).stdout);
+  expect(inYaml.rates.transactionsPerSecond).toBeGreaterThan(0);
   expect(inYaml).toMatchObject({ answeredBy: "porto", missingDatabases: [], members: [{}, { member: "porto" }] });
 
   const { segments } = await pair.json("porto", "segments");

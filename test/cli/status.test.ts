@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { RATE_SEGMENTS, rateLine, segmentRates } from "../../src/cli/segment-rates.ts";
 import { statusLines } from "../../src/cli/status-table.ts";
 import { statusTsv } from "../../src/cli/status-tsv.ts";
+import type { SegmentView } from "../../src/member/member-control.ts";
 import type { DatabaseStatus, MemberStatus } from "../../src/status/member-status.ts";
 
 const AT = "2026-03-01T12:00:00.000Z";
@@ -160,6 +162,34 @@ test("a mirror that hears nothing does not look level, nor one behind it", () =>
   ]);
 });
 
+test("the first commit after a day without any is no day late: what is proved of the copy bounds it", () => {
+  const day = { ...copy("1a", "19", "19", { staleSeconds: 2.5 }) };
+  const shop = { ...day, received: day.received && { ...day.received, time: "2026-02-28T12:00:00.000Z" } };
+  expect(lines(member("lisbon", null), member("porto", "lisbon", { databases: { shop } }))[3]).toContain(
+    " 1 tx, 2.5 s ",
+  );
+});
+
+test("rates are those of the last minute, and of less when there were more segments than were asked for", () => {
+  const segment = (database: string, txid: number, time = AT): SegmentView => ({
+    ...{ database, epoch: 1, kind: "segment", bytes: 6000, pages: 3, time, path: "/j" },
+    ...{ minTxid: txid.toString(16).padStart(16, "0"), maxTxid: (txid + 1).toString(16).padStart(16, "0") },
+    ...{ preApplyChecksum: "0".repeat(16), postApplyChecksum: "0".repeat(16) },
+  });
+  const status = member("lisbon", null, { databases: { shop: database("a"), stock: database("a") } });
+  const quiet = [segment("shop", 1), segment("shop", 3), segment("stock", 1)];
+  const rates = segmentRates(quiet, status);
+  expect(rates).toEqual({ transactionsPerSecond: 6 / 60, bytesPerSecond: 18_000 / 60, compression: (3 * 4096) / 6000 });
+  expect(rateLine("lisbon", rates)).toBe(
+    "lisbon: its journal grew by 0.1 transactions and 0.3 KiB a second in the last minute; pages are compressed 2.0 : 1",
+  );
+  const busy = Array.from({ length: RATE_SEGMENTS }, (_, i) =>
+    segment("shop", 2 * i, new Date(Date.parse(AT) + (10_000 * i) / (RATE_SEGMENTS - 1)).toISOString()),
+  );
+  expect(segmentRates(busy, status).transactionsPerSecond).toBeCloseTo((2 * RATE_SEGMENTS) / 10);
+  expect(segmentRates([], status)).toEqual({ transactionsPerSecond: 0, bytesPerSecond: 0, compression: null });
+});
+
 test("databases that a mirror lacks are named; of a member of which nothing is known nothing is said", () => {
   const all = { billing: database("4"), shop: database("a"), stock: database("a") };
   const unknown = { role: null, state: "unknown", follows: null, databases: {} } as const;
@@ -176,7 +206,7 @@ test("databases that a mirror lacks are named; of a member of which nothing is k
 
 test("tsv has a heading and a line for each database, and nothing for what is not known", () => {
   const members = [
-    member("porto", "lisbon", { databases: { shop: copy("1a", "18", "9", { staleSeconds: 4.5 }) } }),
+    member("porto", "lisbon", { databases: { shop: copy("1a", "18", "9", { staleSeconds: 9 }) } }),
     member("evora", null, { role: null, state: "unknown", epoch: null, reachable: false, databases: {} }),
   ];
   const [heading = "", ...rows] = statusTsv({ mirror: "clinic", answeredBy: "porto", members }).map((line) =>
@@ -187,7 +217,7 @@ test("tsv has a heading and a line for each database, and nothing for what is no
     ...{ member: "porto", role: "mirror", follows: "lisbon", epoch: "3", database: "shop", error: "" },
     ...{ received: "0000000000000018", transport_lag_transactions: "2", transport_lag_seconds: "1" },
     ...{ integrated: "0000000000000009", integration_lag_transactions: "15", integration_lag_seconds: "7.5" },
-    ...{ upstream_age_seconds: "3", stale_seconds: "4.5" },
+    ...{ upstream_age_seconds: "3", stale_seconds: "9" },
   });
   expect(evora).toMatchObject({ member: "evora", role: "", epoch: "", database: "", transport_lag_transactions: "" });
 });
