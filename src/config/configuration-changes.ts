@@ -10,6 +10,18 @@ const KEY_OF_FIELD: Readonly<Record<string, string>> = {
   giveUpAfterMs: "giveUpAfter",
   minFreeBytes: "minFree",
   timeLimitMs: "timeLimit",
+  intervalMs: "interval",
+  receivedLagMs: "receivedLag",
+  integratedLagMs: "integratedLag",
+  upstreamSilentMs: "upstreamSilent",
+  followerAwayMs: "followerAway",
+  receiptAgeMs: "receiptAge",
+  topologyUnsafeMs: "topologyUnsafe",
+  spoolShare: "spool",
+  freeSpaceBytes: "freeSpace",
+  quarantineFiles: "quarantine",
+  backupAgeMs: "backupAge",
+  errorsMs: "errors",
 };
 
 /** Sorted, such as `journal.rotate`, `members.faro` (added or removed), `members.porto.follows`. */

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { MemberType } from "../status/member-status.ts";
+import type { AlertSection } from "./alert-configuration.ts";
 import { ConfigError } from "./config-error.ts";
 import type { DatabasePattern } from "./database-pattern.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -23,6 +24,8 @@ export interface Configuration {
   readonly members: ReadonlyMap<string, MemberConfiguration>;
   readonly ssh: SshConfiguration;
   readonly journal: JournalConfiguration;
+  /** For all members, as far as their own sections say nothing else. */
+  readonly alerts: AlertSection;
 }
 
 export const ON_ISOLATION = ["continue", "fence"] as const;
@@ -58,6 +61,8 @@ export interface MemberConfiguration {
   /** Null when nothing is configured. */
   readonly drill: DrillConfiguration | null;
   readonly hooks: HookConfiguration;
+  /** Comes before the section of the set; `alertConfiguration` says what holds. */
+  readonly alerts: AlertSection;
 }
 
 /** Programs of this machine that are run when something happens; docs/CONFIG.md says when each of them is. */
@@ -70,6 +75,7 @@ export const HOOK_EVENTS = [
   "roleChanged",
   "diverged",
   "quarantined",
+  "alert",
 ] as const;
 
 export type HookEvent = (typeof HOOK_EVENTS)[number];

@@ -93,11 +93,12 @@ class Loader {
     const members = this.#members(isRecord(raw.members) ? raw.members : {});
     const ssh = this.#section("ssh", this.#sections.ssh.schema.safeParse(raw.ssh ?? {}));
     const journal = this.#section("journal", this.#sections.journal.schema.safeParse(raw.journal ?? {}));
+    const alerts = this.#section("alerts", this.#sections.alerts.schema.safeParse(raw.alerts ?? {}));
     this.#crossCheck(raw, members, ssh?.knownHosts ?? null);
-    if (!parsed.success || ssh === null || journal === null) return null;
+    if (!parsed.success || ssh === null || journal === null || alerts === null) return null;
     const { mirror, operational, onIsolation, timeZone = null } = parsed.data;
     const built = new Map(members.map((member) => [member.name, memberConfiguration(member)]));
-    return { path: this.#file, mirror, operational, timeZone, onIsolation, members: built, ssh, journal };
+    return { path: this.#file, mirror, operational, timeZone, onIsolation, members: built, ssh, journal, alerts };
   }
 
   #section<T>(key: string, parsed: z.ZodSafeParseResult<T>): T | null {
@@ -170,12 +171,18 @@ class Loader {
     if (path.length === 0) return this.#sections.top.keys;
     if (path[0] === "ssh") return this.#sections.ssh.keys;
     if (path[0] === "journal") return this.#sections.journal.keys;
+    if (path[0] === "alerts") return alertKeys(this.#sections, path[1]);
     if (path.length === 2) return this.#sections.member.keys;
+    if (path[2] === "alerts") return alertKeys(this.#sections, path[3]);
     if (path[2] === "drill") return this.#sections.drill.keys;
     if (path[2] === "hooks") return this.#sections.hooks.keys;
     if (path[2] === "http") return path.length === 3 ? this.#sections.http.keys : this.#sections.tls.keys;
     return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
   }
+}
+
+function alertKeys({ alerts }: Sections, inner: string | number | undefined): readonly string[] {
+  return inner === "webhook" || inner === "mail" || inner === "ping" ? alerts.inner[inner] : alerts.keys;
 }
 
 function databaseSet(databases: Readonly<Record<string, string>>): DatabaseSet {
@@ -205,6 +212,7 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
     backup: member.backup ?? null,
     drill: member.drill ?? null,
     hooks: member.hooks,
+    alerts: member.alerts,
   };
 }
 

@@ -2,11 +2,10 @@
  * The shape of the file, section by section. Each section is parsed on its own, so that a fault in one member does not hide
  * those in another; what two sections must agree on is in cross-checks.ts.
  */
-import { isAbsolute, normalize } from "node:path";
 import { validateDetailed } from "node-cron";
 import { z } from "zod";
 import { MEMBER_TYPES } from "../status/member-status.ts";
-import type { FaultCode } from "./config-error.ts";
+import { alertSchemas } from "./alert-schema.ts";
 import {
   BACKUP_CHECKS,
   BACKUPS_KEPT,
@@ -24,7 +23,7 @@ import {
 } from "./configuration.ts";
 import { parseMailbox } from "./mailbox-url.ts";
 import { nearestName } from "./nearest-name.ts";
-import { parseDuration, parseSize } from "./quantities.ts";
+import { absolutePath, count, duration, parsedText, port, size } from "./value-schemas.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const DATABASE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -61,34 +60,6 @@ export function databaseNameFault(name: string): string | null {
   return DATABASE_NAME.test(name)
     ? null
     : "a database's name is 1 to 64 letters, digits, ., _ and -, and begins with a letter or digit";
-}
-
-/** A text that `parse` understands; it returns the value, or says what is wrong. */
-function parsedText<T>(code: FaultCode, parse: (text: string) => { value: T } | string) {
-  return z.string().transform((text, context): T => {
-    const result = parse(text);
-    if (typeof result !== "string") return result.value;
-    context.addIssue({ code: "custom", message: result, params: { code } });
-    return z.NEVER;
-  });
-}
-
-function duration(limits: { min: number; max: number; range: string }) {
-  return parsedText("DURATION_INVALID", (text) => {
-    const value = parseDuration(text);
-    if (value === null) return `${JSON.stringify(text)} is not a duration: write 50ms, 2s, 15m, 72h or 14d`;
-    return value < limits.min || value > limits.max ? `must be ${limits.range}` : { value };
-  });
-}
-
-function size(min: { bytes: number; text: string }) {
-  return z.union([z.string(), z.number().transform(String)]).pipe(
-    parsedText("SIZE_INVALID", (text) => {
-      const value = parseSize(text);
-      if (value === null) return `${JSON.stringify(text)} is not a size: write 64MiB, 1GiB or a number of bytes`;
-      return value < min.bytes ? `must be at least ${min.text}` : { value };
-    }),
-  );
 }
 
 function cronFault(expression: string): string | null {
@@ -143,16 +114,6 @@ const hostKey = parsedText("HOST_KEY_INVALID", (text) =>
     : "a host key is SHA256: and 43 characters, as `afterimage doctor --show-host-key HOST` prints it",
 );
 
-/** An absolute path, after `~` was expanded; without a slash at the end. */
-function absolutePath(home: string) {
-  return parsedText("PATH_NOT_ABSOLUTE", (text) => {
-    const path = normalize(text.replace(/^~(?=\/|$)/, () => home));
-    if (text.includes("\0")) return "a path has no NUL character";
-    if (!isAbsolute(path)) return `${JSON.stringify(text)} is not absolute: write the path from / on, or from ~/`;
-    return { value: path === "/" ? path : path.replace(/\/+$/, "") };
-  });
-}
-
 /** The daemon's Unix socket lies in the state directory, and its path has a limit of its own. */
 function stateDirectory(home: string) {
   return absolutePath(home).pipe(
@@ -163,17 +124,6 @@ function stateDirectory(home: string) {
     ),
   );
 }
-
-/** `${KEEP}` arrives as text. */
-function wholeNumber<T extends z.ZodType>(schema: T) {
-  return z.preprocess(
-    (value) => (typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value),
-    schema,
-  );
-}
-
-const count = wholeNumber(z.int().min(1));
-const port = wholeNumber(z.int().min(0).max(65_535));
 
 /** The schemas of all sections, for a user whose home directory is `home`. */
 export function sections(home: string) {
@@ -228,6 +178,7 @@ export function sections(home: string) {
   const httpSchema = z
     .strictObject(http)
     .transform(({ tls = null, ...same }): HttpConfiguration & { readonly allowPlain: boolean } => ({ ...same, tls }));
+  const alerts = alertSchemas(home);
   const program = path.optional();
   const hooks = {
     timeLimit: duration({ min: 1000, max: DAY_MS, range: "from 1s to 1d" }).default(HOOK_TIME_LIMIT_MS),
@@ -239,6 +190,7 @@ export function sections(home: string) {
     roleChanged: program,
     diverged: program,
     quarantined: program,
+    alert: program,
   } satisfies Record<HookEvent | "timeLimit", z.ZodType>;
   const hooksSchema = z
     .strictObject(hooks)
@@ -259,6 +211,7 @@ export function sections(home: string) {
     backup: backupSchema.optional(),
     drill: drillSchema.optional(),
     hooks: hooksSchema.default({ timeLimitMs: HOOK_TIME_LIMIT_MS }),
+    alerts: alerts.schema.default({}),
   };
   const ssh = {
     identity: path.optional(),
@@ -286,6 +239,7 @@ export function sections(home: string) {
     members: z.record(z.string(), z.unknown()),
     ssh: z.unknown().optional(),
     journal: z.unknown().optional(),
+    alerts: z.unknown().optional(),
   };
   return {
     top: section(z.strictObject(top), top),
@@ -298,6 +252,7 @@ export function sections(home: string) {
     hooks: { keys: Object.keys(hooks) },
     ssh: section(sshSchema, ssh),
     journal: section(journalSchema, journalShape),
+    alerts,
   };
 }
 

@@ -36,6 +36,7 @@ export interface EventFilter {
   readonly level?: EventLevel;
   /** Only this database's. */
   readonly database?: string;
+  readonly code?: string;
 }
 
 interface RawEvent {
@@ -52,10 +53,12 @@ interface SqlFilter {
   limit: number;
   sinceId: number;
   database: string | null;
+  code: string | null;
   levels: string;
 }
 
-const CHOSEN = "instr(:levels, level) > 0 AND (:database IS NULL OR database = :database)";
+const CHOSEN =
+  "instr(:levels, level) > 0 AND (:database IS NULL OR database = :database) AND (:code IS NULL OR code = :code)";
 
 export class EventLog {
   readonly #insert: Statement;
@@ -82,8 +85,8 @@ export class EventLog {
 
   /** Events, oldest first: the first `limit` after `sinceId`, or without it the newest `limit`. */
   list(filter: EventFilter = {}): StoredEvent[] {
-    const { limit = DEFAULT_LIMIT, sinceId = 0, database = null, level = "info" } = filter;
-    const chosen = { limit, sinceId, database, levels: EVENT_LEVELS.slice(EVENT_LEVELS.indexOf(level)).join() };
+    const { limit = DEFAULT_LIMIT, sinceId = 0, database = null, code = null, level = "info" } = filter;
+    const chosen = { limit, sinceId, database, code, levels: EVENT_LEVELS.slice(EVENT_LEVELS.indexOf(level)).join() };
     const rows = filter.sinceId === undefined ? this.#newest.all(chosen).reverse() : this.#since.all(chosen);
     return rows.map(decode);
   }

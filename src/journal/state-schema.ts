@@ -141,6 +141,20 @@ const ADDITIONS = `
     PRIMARY KEY (event, role, epoch)
   ) STRICT, WITHOUT ROWID;
 
+  CREATE TABLE IF NOT EXISTS alerts (
+    id TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE IF NOT EXISTS alert_queue (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel TEXT NOT NULL,
+    notice TEXT NOT NULL,
+    document TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    UNIQUE (channel, notice)
+  ) STRICT;
+
   CREATE TABLE IF NOT EXISTS verifications (
     database TEXT PRIMARY KEY,
     at_ms INTEGER NOT NULL,

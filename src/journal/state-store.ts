@@ -15,6 +15,7 @@ import { AfterimageError } from "../errors.ts";
 import type { Epoch, EpochHistory } from "../roles/epoch-history.ts";
 import type { RoleState } from "../roles/role-state.ts";
 import type { ChecksumChunkStore } from "../sqlite/page-checksum-table.ts";
+import { AlertLedger } from "./alert-ledger.ts";
 import { ChecksumChunks } from "./checksum-chunks.ts";
 import { type DatabaseChange, type DatabaseRow, DatabaseRows } from "./database-rows.ts";
 
@@ -52,6 +53,7 @@ export class StateStore implements Disposable {
   readonly path: string;
   readonly identity: Identity;
   readonly catalogue: SegmentCatalogue;
+  readonly alerts: AlertLedger;
   readonly hooks: HookLedger;
   readonly integration: IntegrationLedger;
   readonly resyncs: ResyncLedger;
@@ -71,6 +73,7 @@ export class StateStore implements Disposable {
     this.#database = database;
     this.identity = readIdentity(database);
     this.catalogue = new SegmentCatalogue(database);
+    this.alerts = new AlertLedger(database);
     this.hooks = new HookLedger(database);
     this.integration = new IntegrationLedger(database);
     this.resyncs = new ResyncLedger(database);

@@ -27,7 +27,10 @@ export function followerViews(context: MemberContext, peer: Peer, shipping: Ship
     ...behind.map(([member, known]): [string, FollowerStatus] => {
       const receipts = Object.entries(known.databases).map(([database, receipt]): [string, Receipt] => {
         const { received, integrated } = receipt;
-        return [database, { shipped: null, received, integrated, ...followerLag(context, database, integrated) }];
+        return [
+          database,
+          { shipped: null, received, integrated, ...followerLag(context, database, { received, integrated }) },
+        ];
       });
       const reachable = known.reachable && peer.alive;
       return [member, { ...known, via: known.via ?? name, reachable, databases: Object.fromEntries(receipts) }];
@@ -36,7 +39,7 @@ export function followerViews(context: MemberContext, peer: Peer, shipping: Ship
 }
 
 /** What a follower holds of an epoch after its end is no receipt for what is in the later one. */
-function integratedTxid(context: MemberContext, database: string, view: PositionView | null): string | null {
+function txidOnLine(context: MemberContext, database: string, view: PositionView | null): string | null {
   const position = parsePositionView(view);
   return position === null ? null : formatTxid(lineTxid(context, database, position));
 }
@@ -48,14 +51,18 @@ function followerView(
 ): FollowerStatus {
   const receipts = databases.map((database): [string, Receipt] => {
     const known = peer.status?.databases[database];
-    const integrated = integratedTxid(context, database, known?.integrated ?? null);
+    const integrated = txidOnLine(context, database, known?.integrated ?? null);
+    const lag = followerLag(context, database, {
+      received: txidOnLine(context, database, known?.received ?? null),
+      integrated,
+    });
     const { shipped, cutOffAt } = progressOf(database);
     const receipt = { shipped: formatTxid(shipped), received: known?.received?.txid ?? null, integrated };
     const cutOff = cutOffAt === null ? {} : { cutOff: formatTxid(cutOffAt) };
     const verification = verifications.of(database);
     const asked = verification === undefined ? {} : { verification };
     const sending = underWay?.database === database ? { sending: underWay.bytes } : {};
-    return [database, { ...receipt, ...cutOff, ...asked, ...sending, ...followerLag(context, database, integrated) }];
+    return [database, { ...receipt, ...cutOff, ...asked, ...sending, ...lag }];
   });
   const movedAtMs = peer.heartbeatMovedAtMs;
   return {

@@ -1,7 +1,4 @@
 /** Health and metrics over HTTP: what the server needs of this member, and the unit that serves it. */
-import { existsSync } from "node:fs";
-import { newestBackups } from "../backup/backup-directory.ts";
-import { backupConfiguration } from "../config/configuration.ts";
 import type { HealthFacts, HealthSource } from "../http/health-source.ts";
 import { startHttpServer } from "../http/http-server.ts";
 import { programVersion } from "../program-version.ts";
@@ -9,6 +6,7 @@ import type { MemberStatus } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
 import { keepListening } from "./keep-listening.ts";
 import type { Member } from "./member.ts";
+import { ownBackups } from "./own-backups.ts";
 import type { Peer } from "./peer.ts";
 import { emptyStatus } from "./peer-status.ts";
 import { Remembered } from "./remembered.ts";
@@ -36,7 +34,7 @@ export async function serveHttp(member: Member, stop: AbortSignal): Promise<void
 function healthSource(member: Member, version: string): HealthSource {
   const status = new Remembered(STATUS_FRESH_MS, () => member.ownStatus());
   const members = new Remembered(STATUS_FRESH_MS, () => membersKnown(member, status.value()));
-  const backups = new Remembered(BACKUPS_FRESH_MS, () => ownBackups(member));
+  const backups = new Remembered(BACKUPS_FRESH_MS, () => ownBackups(member.context));
   const health = () => healthFacts(member, status.value());
   const render = async (databases: "each" | "none") => {
     const { writable, serves, ...facts } = health();
@@ -89,14 +87,4 @@ function isAlive(member: Member, peer: Peer): boolean {
   const isObserved = peer === member.upstream || member.shippers.has(peer.member.name);
   const movedAtMs = peer.heartbeatMovedAtMs;
   return isObserved ? peer.alive : movedAtMs !== null && member.context.nowMs() - movedAtMs < WATCHED_LIMIT_MS;
-}
-
-function ownBackups({ context }: Member): ReadonlyMap<string, number> {
-  const { directory } = backupConfiguration(context.self);
-  try {
-    return existsSync(directory) ? newestBackups(directory, context.self.name) : new Map();
-  } catch (error) {
-    context.logger.warn({ err: error, path: directory }, "the backup directory cannot be read");
-    return new Map();
-  }
 }

@@ -127,6 +127,11 @@ export class MemberHooks {
     });
   }
 
+  /** Runs the hook alert, and waits for its end. @throws HookError when it fails: then it is to be told again. */
+  async alert(details: Details): Promise<void> {
+    await this.#queue.run(() => this.#run(this.#document("alert", details)));
+  }
+
   /** Ends the program that is running, and runs no more: what was not done is done after the next start. */
   stop(): void {
     this.#stop.abort(new Error("the member is stopped"));

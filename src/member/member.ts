@@ -15,6 +15,7 @@ import { NO_TXID } from "../ltx/position.ts";
 import { MemberMetrics } from "../metrics/member-metrics.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import type { ErrorView, FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
+import { alertFacts } from "./alert-facts.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { DeepVerification } from "./deep-verification.ts";
 import { type DemoteOptions, type DemoteResult, demote } from "./demotion.ts";
@@ -24,12 +25,13 @@ import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
 import { LifeSigns } from "./life-signs.ts";
 import { type Live, liveContext } from "./live-context.ts";
+import { MemberAlerts } from "./member-alerts.ts";
 import { MemberCommands } from "./member-commands.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
+  CancelOptions,
   CancelResult,
   PromoteOptions,
-  CancelOptions,
   PromoteResult,
   RejoinOptions,
   RejoinResult,
@@ -110,6 +112,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly integration: IntegrationControl;
   override readonly deep: DeepVerification;
   readonly watchdog: Watchdog;
+  readonly alerts: MemberAlerts;
   readonly lifeSigns = new LifeSigns();
   readonly metrics: MemberMetrics;
   /** Set when status has changed. */
@@ -187,6 +190,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     for (const name of store.databaseNames()) if (!plan.databases.has(name)) this.#noteRemoved(name, plan);
     this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
     this.watchdog = new Watchdog(this.context, watchedWork(this.context, this), options.nowMs);
+    this.alerts = new MemberAlerts(this.context, (upMs) => alertFacts(this, upMs), options.nowMs);
   }
 
   #makeContext(store: StateStore, { logger, nowMs = Date.now, onStep }: MemberOptions): MemberContext {
@@ -387,6 +391,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       duties,
       followers,
       journal,
+      alerts: this.alerts.view,
       errors,
       upstream,
       watchdog,

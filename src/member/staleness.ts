@@ -15,6 +15,7 @@ interface Source {
   readonly writtenAfterMs: number | null;
 }
 
+/** Of what is proved, whether it was received or integrated. */
 interface Copy {
   /** What is to be integrated before the time is proved. */
   readonly pending: { readonly epoch: number; readonly txid: bigint; readonly atMs: number } | null;
@@ -24,21 +25,22 @@ interface Copy {
 const UNPROVED: Copy = { pending: null, provedAtMs: null };
 
 export class Staleness {
-  readonly #copies = new Map<string, Copy>();
+  readonly #copies = new Map<string, { readonly received: Copy; readonly integrated: Copy }>();
 
   /** Takes in what the status and the member above say now. @returns the status, with how old its copies are. */
   describe(status: MemberStatus, source: Source | null, nowMs: number): MemberStatus {
     const knownAtMs = status.role === "operational" ? nowMs : knownAt(source);
     for (const name of this.#copies.keys()) if (status.databases[name] === undefined) this.#copies.delete(name);
     const databases = Object.entries(status.databases).map(([name, database]): [string, DatabaseStatus] => {
-      if (status.role === "operational") return [name, { ...database, staleSeconds: 0 }];
+      if (status.role === "operational") return [name, { ...database, staleSeconds: 0, receivedStaleSeconds: 0 }];
       const end = source?.status?.databases[name]?.operational ?? null;
-      const copy = judged(this.#copies.get(name) ?? UNPROVED, parsePositionView(database.integrated), {
-        end,
-        knownAtMs,
-      });
-      this.#copies.set(name, copy);
-      return [name, { ...database, staleSeconds: secondsSince(copy.provedAtMs, nowMs) }];
+      const before = this.#copies.get(name);
+      const told = { end, knownAtMs };
+      const received = judged(before?.received ?? UNPROVED, parsePositionView(database.received), told);
+      const integrated = judged(before?.integrated ?? UNPROVED, parsePositionView(database.integrated), told);
+      this.#copies.set(name, { received, integrated });
+      const staleSeconds = secondsSince(integrated.provedAtMs, nowMs);
+      return [name, { ...database, staleSeconds, receivedStaleSeconds: secondsSince(received.provedAtMs, nowMs) }];
     });
     const upstreamAgeSeconds = secondsSince(knownAtMs, nowMs);
     return { ...status, databases: Object.fromEntries(databases), upstreamAgeSeconds };

@@ -5,6 +5,7 @@ import type { Verification } from "../journal/verification-ledger.ts";
 import { formatChecksum, formatTxid, type Position, type Txid } from "../ltx/position.ts";
 import { encodeEpoch } from "../roles/role-documents.ts";
 import {
+  type AlertView,
   type CatchUpProgress,
   type DatabaseStatus,
   type ErrorView,
@@ -54,6 +55,8 @@ export interface StatusParts {
   readonly duties: ReadonlyMap<string, DutyFacts>;
   readonly followers: ReadonlyMap<string, FollowerStatus>;
   readonly journal: JournalStatus;
+  /** That are raised. */
+  readonly alerts: readonly AlertView[];
   /** What is wrong with the member as a whole. */
   readonly errors: readonly ErrorView[];
   /** Whom this member follows; null on the operational member. */
@@ -89,6 +92,7 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     history: context.history.epochs.map(encodeEpoch),
     handover: parts.handover,
     ...hookFaults(context.self.hooks),
+    alerts: [...parts.alerts],
     journal: parts.journal,
     run: parts.run,
     seen: { ...parts.seen },

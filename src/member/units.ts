@@ -1,4 +1,6 @@
 /** What runs in a daemon, by a plan: a unit for each job, and what of the configuration it must be started anew for. */
+import { alertConfiguration } from "../config/alert-configuration.ts";
+import { runAlertDelivery, runDeadManPing } from "./alert-delivery.ts";
 import { serveHttp } from "./http-endpoint.ts";
 import { runBackupJob } from "./jobs/backup.ts";
 import { runDatabasesJob } from "./jobs/databases.ts";
@@ -18,6 +20,7 @@ import { runVerifyJob } from "./jobs/verify.ts";
 import { runWatchJob } from "./jobs/watch.ts";
 import { type ServeOptions, serveMailbox } from "./mailbox-endpoint.ts";
 import type { Member } from "./member.ts";
+import type { AlertChannel } from "./member-alerts.ts";
 import { connectionFingerprint, type MemberPlan, shipperFingerprint } from "./member-plan.ts";
 import type { Unit } from "./unit-supervisor.ts";
 
@@ -38,6 +41,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
   const { journal, timeZone } = plan.configuration;
   const { listen, http, backup, databasePatterns } = plan.self;
   const units: [string, Unit][] = [
+    ["alerts", unit([], (stop) => member.alerts.run(stop))],
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
     ["handover", unit([plan.duty], (stop) => runHandoverJob(member, stop))],
@@ -50,6 +54,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["backup", unit([backup, timeZone, plan.duty], (stop) => runBackupJob(member, stop))],
     ["drill", unit([plan.self.drill, timeZone, plan.duty], (stop) => runDrillJob(member, stop))],
   ];
+  units.push(...alertUnits(member, plan));
   if (listen !== null) units.push([ENDPOINT, unit([listen], (stop) => serveMailbox(context, options, stop))]);
   if (http !== null) units.push(["http", unit([http], (stop) => serveHttp(member, stop))]);
   if (databasePatterns.length > 0)
@@ -58,6 +63,23 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
       unit([databasePatterns, plan.duty], (stop) => runDatabasesJob(member, options.onDatabases, stop)),
     ]);
   return units;
+}
+
+/** Each of those who are told of alerts has a unit, so that one who does not answer holds no other up. */
+function alertUnits(member: Member, { configuration, self }: MemberPlan): [string, Unit][] {
+  const { webhook, mail, ping } = alertConfiguration(configuration, self);
+  const deliver = (channel: AlertChannel, facts: unknown): [string, Unit] => [
+    `alerts:${channel}`,
+    unit([facts], (stop) => runAlertDelivery(member, channel, stop)),
+  ];
+  return [
+    ...(self.hooks.alert === undefined ? [] : [deliver("hook", self.hooks.alert)]),
+    ...(webhook === null ? [] : [deliver("webhook", webhook)]),
+    ...(mail === null ? [] : [deliver("mail", mail)]),
+    ...(ping === null
+      ? []
+      : [["alerts:ping", unit([ping], (stop) => runDeadManPing(member, stop))] satisfies [string, Unit]]),
+  ];
 }
 
 function peerUnits(member: Member, plan: MemberPlan): [string, Unit][] {

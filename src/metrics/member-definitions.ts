@@ -72,6 +72,13 @@ export const MEMBER_METRICS: readonly MetricDefinition[] = [
     databasesOf(status).reduce((sum, { quarantined }) => sum + quarantined, 0),
   ),
   {
+    name: "afterimage_alert",
+    type: "gauge",
+    help: "1 for each alert of the member itself that is raised; docs/ALERTS.md lists them.",
+    labels: ["alert", "level", "subject"],
+    samples: ({ status }) => (status.alerts ?? []).map(({ code, level, subject }) => [[code, level, subject ?? ""], 1]),
+  },
+  {
     name: "afterimage_peer_up",
     type: "gauge",
     help: "1 when the heartbeat of another member moves.",

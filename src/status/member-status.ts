@@ -104,6 +104,8 @@ const databaseSchema = z.object({
    * operational member; null when nothing is proved, or absent.
    */
   staleSeconds: z.number().nullable().optional(),
+  /** The same of what is in the journal here, whether it is integrated or not. */
+  receivedStaleSeconds: z.number().nullable().optional(),
   /** By an operator. */
   paused: z.boolean(),
   /** What holds the next segment back on purpose; null when nothing does. No error. */
@@ -150,6 +152,8 @@ const receiptSchema = z.object({
   lagTransactions: z.int().nullable(),
   /** Age of the oldest transaction that it has not integrated, by the clock of the operational member. */
   lagSeconds: z.number().nullable().default(null),
+  /** The same of what it has not received; null when it is not known, or absent. */
+  unreceivedSeconds: z.number().nullable().optional(),
   /** What it has received, when the journal here no longer holds what comes next: its copy is to be compared page by page. */
   cutOff: hex16.optional(),
   /** Bytes of the file that is being put into its inbox. */
@@ -209,6 +213,17 @@ const handoverSchema = z.object({
   error: errorSchema.nullable(),
 });
 
+const alertSchema = z.object({
+  /** docs/ALERTS.md says what each means. */
+  code: z.string(),
+  level: z.enum(["warn", "error"]),
+  /** A database, a follower, a place or the code of an error; null when it is about the member as a whole. */
+  subject: z.string().nullable(),
+  message: z.string(),
+  hint: z.string(),
+  since: z.iso.datetime(),
+});
+
 export const memberStatusSchema = z.object({
   version: z.literal(STATUS_VERSION),
   mirror: z.string(),
@@ -233,6 +248,8 @@ export const memberStatusSchema = z.object({
   handover: handoverSchema.nullable().optional(),
   /** Programs of hooks that cannot be run, and why, one sentence each; absent when all can. */
   hookFaults: z.array(z.string()).optional(),
+  /** Alerts that are raised, the worst first; absent when nobody looks. */
+  alerts: z.array(alertSchema).optional(),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
   /** Which run of which state published this; null or absent when it is not known. */
@@ -253,6 +270,7 @@ export type VerifiedMember = z.infer<typeof verifiedMemberSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;
+export type AlertView = z.infer<typeof alertSchema>;
 export type RunView = z.infer<typeof runSchema>;
 export type HandoverView = z.infer<typeof handoverSchema>;
 export type MemberStatus = z.infer<typeof memberStatusSchema>;

@@ -4,9 +4,12 @@ import { expect, test } from "vitest";
 import { sections } from "../../src/config/schema.ts";
 
 const DOCUMENT = readFileSync(new URL("../../docs/CONFIG.md", import.meta.url), "utf8");
-const { top, member, backup, drill, hooks, http, tls, ssh, journal } = sections(homedir());
+const { top, member, backup, drill, hooks, http, tls, ssh, journal, alerts } = sections(homedir());
 
-const DESCRIBED = [top, member, backup, drill, hooks, http, tls, ssh, journal].flatMap(({ keys }) => keys);
+const DESCRIBED = [
+  ...[top, member, backup, drill, hooks, http, tls, ssh, journal, alerts].flatMap(({ keys }) => keys),
+  ...Object.values(alerts.inner).flat(),
+];
 
 test.each(DESCRIBED)("docs/CONFIG.md describes the key %s", (key) => {
   expect(DOCUMENT).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, "m"));

@@ -106,6 +106,7 @@ describe("a correct file", () => {
       backup: null,
       drill: null,
       hooks: { timeLimitMs: 60_000 },
+      alerts: {},
     });
   });
 
