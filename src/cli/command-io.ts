@@ -12,6 +12,8 @@ export interface CommandIo {
   readonly workingDirectory: string;
   /** Whether a person reads standard error. */
   readonly terminal: boolean;
+  /** Whether a person can be asked: standard input and output are a terminal. */
+  readonly interactive: boolean;
 }
 
 /** The flags that every command takes. */

@@ -21,5 +21,6 @@ process.exit(
     redraw: (line) => void (terminal && process.stderr.write(`\r\x1b[K${line}`)),
     clear: () => void (process.stdout.isTTY === true && process.stdout.write("\x1b[2J\x1b[H")),
     terminal,
+    interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
   }),
 );

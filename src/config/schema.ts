@@ -25,9 +25,10 @@ import { parseMailbox } from "./mailbox-url.ts";
 import { nearestName } from "./nearest-name.ts";
 import { absolutePath, count, duration, parsedText, port, size } from "./value-schemas.ts";
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+/** Of a member, and of a mirror set. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const DATABASE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/;
+export const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/;
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
