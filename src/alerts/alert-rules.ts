@@ -2,10 +2,17 @@
  * What is wrong with a member, out of what it knows: pure functions, for the daemon as well as for a command that looks once.
  *
  * Guarantee: what is not known is `unclear`, which neither raises nor clears an alert, and silence is not good news: an age
- * that is not known is at least the time for which nothing was heard.
+ * that is not known is at least the time for which it has not been known.
  */
 import type { AlertThresholds } from "../config/alert-configuration.ts";
-import type { DatabaseStatus, ErrorView, MemberState, MemberStatus, MemberType } from "../status/member-status.ts";
+import type {
+  DatabaseStatus,
+  ErrorView,
+  MemberRole,
+  MemberState,
+  MemberStatus,
+  MemberType,
+} from "../status/member-status.ts";
 import { ALERTS, type AlertCode } from "./alert-catalogue.ts";
 
 /** What is over must be better than the threshold by so much, or alerts would come and go. */
@@ -41,8 +48,11 @@ export interface AlertFacts {
   readonly thresholds: AlertThresholds;
   /** Of the configuration; 0 when the member is operational. */
   readonly delayMs: number;
-  /** For how long facts have been gathered: ages that are not known are no less. */
-  readonly upMs: number;
+  /**
+   * Asked about an age that is not known, by a name that is the same at each look: for how long that has been so. The age is
+   * no less. 0 for who looks only once.
+   */
+  unknownMs(what: string): number;
   /** Every other member of the configuration, with the state that it said last; null when it has said nothing. */
   readonly others: readonly {
     readonly member: string;
@@ -89,27 +99,36 @@ function finding(code: AlertCode, state: Finding["state"], message: string, more
   return { code, state, message, subject: null, database: null, raiseAfterMs: 0, hint: ALERTS[code].hint, ...more };
 }
 
-/** @param ageMs null when it is not known. */
-function ageState(ageMs: number | null, limitMs: number, upMs: number): Finding["state"] {
-  if ((ageMs ?? upMs) > limitMs) return "bad";
-  return ageMs !== null && ageMs <= EASE * limitMs ? "good" : "unclear";
+interface Age {
+  /** Or at least so much, when it is not known. */
+  readonly ms: number;
+  readonly isKnown: boolean;
 }
 
-function isMirror({ status }: AlertFacts): boolean {
-  return status.role === "mirror";
+function age(facts: AlertFacts, ms: number | null, what: string): Age {
+  return ms === null ? { ms: facts.unknownMs(what), isKnown: false } : { ms, isKnown: true };
+}
+
+function ageState({ ms, isKnown }: Age, limitMs: number): Finding["state"] {
+  if (ms > limitMs) return "bad";
+  return isKnown && ms <= EASE * limitMs ? "good" : "unclear";
+}
+
+/** A member that must not serve follows nobody, and nobody follows it: MEMBER_ERROR says why. */
+function serves({ status }: AlertFacts, role: MemberRole): boolean {
+  return status.role === role && status.state !== "fenced";
 }
 
 function silentUpstream(facts: AlertFacts): Finding[] {
-  const { status, thresholds, upMs } = facts;
-  if (thresholds.upstreamSilentMs === null || !isMirror(facts)) return [];
-  const ageMs = milliseconds(status.upstreamAgeSeconds);
-  const state = ageState(ageMs, thresholds.upstreamSilentMs, upMs);
-  const message = `nothing has been heard of the operational member for ${inWords(ageMs ?? upMs)}`;
-  return [finding("UPSTREAM_SILENT", state, message)];
+  const { status, thresholds } = facts;
+  if (thresholds.upstreamSilentMs === null || !serves(facts, "mirror")) return [];
+  const silence = age(facts, milliseconds(status.upstreamAgeSeconds), "upstream");
+  const message = `nothing has been heard of the operational member for ${inWords(silence.ms)}`;
+  return [finding("UPSTREAM_SILENT", ageState(silence, thresholds.upstreamSilentMs), message)];
 }
 
 function lag(facts: AlertFacts): Finding[] {
-  if (!isMirror(facts)) return [];
+  if (!serves(facts, "mirror")) return [];
   const { thresholds, delayMs } = facts;
   const { receivedLagMs: received, integratedLagMs: integrated } = thresholds;
   return [
@@ -126,17 +145,18 @@ interface LagRule {
 }
 
 /** One finding for all databases: what is silent is silent for all of them. */
-function oldest({ status, upMs }: AlertFacts, { code, limitMs, delayMs }: LagRule): Finding {
+function oldest(facts: AlertFacts, { code, limitMs, delayMs }: LagRule): Finding {
   const isReceived = code === "RECEIVED_LAG";
-  const ages = Object.entries(status.databases).map(([name, { receivedStaleSeconds, staleSeconds }]) => {
-    const ageMs = milliseconds(isReceived ? receivedStaleSeconds : staleSeconds);
-    const lateMs = ageMs === null ? null : Math.max(0, ageMs - delayMs);
-    return { name, ageMs: ageMs ?? upMs, state: ageState(lateMs, limitMs, upMs - delayMs) };
+  const { databases } = facts.status;
+  const ages = Object.entries(databases).map(([name, { receivedStaleSeconds, staleSeconds }]) => {
+    const known = milliseconds(isReceived ? receivedStaleSeconds : staleSeconds);
+    const { ms, isKnown } = age(facts, known, `${code} ${name}`);
+    return { name, ageMs: ms, state: ageState({ ms: Math.max(0, ms - delayMs), isKnown }, limitMs) };
   });
   const bad = ages.filter(({ state }) => state === "bad").sort((a, b) => b.ageMs - a.ageMs);
   const what = isReceived ? "received" : "integrated";
-  const age = inWords(bad[0]?.ageMs ?? 0);
-  const message = `what the operational member cut ${age} ago is not proved to be ${what}: ${named(bad.map(({ name }) => name))}`;
+  const cutAgo = inWords(bad[0]?.ageMs ?? 0);
+  const message = `what the operational member cut ${cutAgo} ago is not proved to be ${what}: ${named(bad.map(({ name }) => name))}`;
   return finding(code, worst(ages.map(({ state }) => state)), message);
 }
 
@@ -146,37 +166,42 @@ function worst(states: readonly Finding["state"][]): Finding["state"] {
 }
 
 /** Members behind a follower are for that one to watch: their signs of life are by its clock. */
-function awayFollowers({ status, thresholds, upMs, nowMs }: AlertFacts): Finding[] {
-  const { followerAwayMs } = thresholds;
+function awayFollowers(facts: AlertFacts): Finding[] {
+  const { status, nowMs } = facts;
+  const { followerAwayMs } = facts.thresholds;
   if (followerAwayMs === null) return [];
   return Object.entries(status.followers).flatMap(([subject, { via, heartbeat }]) => {
     if (via !== null) return [];
-    const ageMs = heartbeat === null ? null : Math.max(0, nowMs - Date.parse(heartbeat));
-    const state = ageState(ageMs, followerAwayMs, upMs);
-    const message = `${subject} has shown no sign of life for ${inWords(ageMs ?? upMs)}`;
-    return [finding("FOLLOWER_AWAY", state, message, { subject })];
+    const known = heartbeat === null ? null : Math.max(0, nowMs - Date.parse(heartbeat));
+    const silence = age(facts, known, `follower ${subject}`);
+    const message = `${subject} has shown no sign of life for ${inWords(silence.ms)}`;
+    return [finding("FOLLOWER_AWAY", ageState(silence, followerAwayMs), message, { subject })];
   });
 }
 
-function oldReceipts({ status, thresholds }: AlertFacts): Finding[] {
-  const { receiptAgeMs } = thresholds;
-  if (receiptAgeMs === null || status.role !== "operational") return [];
+function oldReceipts(facts: AlertFacts): Finding[] {
+  const { status } = facts;
+  const { receiptAgeMs } = facts.thresholds;
+  if (receiptAgeMs === null || !serves(facts, "operational")) return [];
   return Object.entries(status.followers).map(([subject, { databases }]) => {
     const ages = Object.entries(databases)
-      .map(([database, receipt]) => ({ database, ageMs: milliseconds(receipt.unreceivedSeconds) }))
-      .sort((a, b) => (b.ageMs ?? 0) - (a.ageMs ?? 0));
-    // A member that has said nothing yet may have it all: FOLLOWER_AWAY is about that one.
-    const state = worst(ages.map(({ ageMs }) => ageState(ageMs, receiptAgeMs, 0)));
+      .map(([database, { unreceivedSeconds }]) => {
+        // A member that has said nothing yet may have it all: FOLLOWER_AWAY is about that one.
+        return { database, ms: (unreceivedSeconds ?? 0) * 1000, isKnown: unreceivedSeconds != null };
+      })
+      .sort((a, b) => b.ms - a.ms);
+    const state = worst(ages.map((each) => ageState(each, receiptAgeMs)));
     const [first] = ages;
-    const message = `what was cut ${inWords(first?.ageMs ?? 0)} ago is not proved to be on ${subject}: ${first?.database ?? "nothing"}`;
+    const message = `what was cut ${inWords(first?.ms ?? 0)} ago is not proved to be on ${subject}: ${first?.database ?? "nothing"}`;
     return finding("RECEIPT_OLD", state, message, { subject });
   });
 }
 
-function unsafeTopology({ status, thresholds, others }: AlertFacts): Finding[] {
-  const { topologyUnsafeMs } = thresholds;
+function unsafeTopology(facts: AlertFacts): Finding[] {
+  const { status, others } = facts;
+  const { topologyUnsafeMs } = facts.thresholds;
   const candidates = others.filter(({ type }) => type !== "reporting");
-  if (topologyUnsafeMs === null || status.role !== "operational" || candidates.length === 0) return [];
+  if (topologyUnsafeMs === null || !serves(facts, "operational") || candidates.length === 0) return [];
   const ready = candidates.filter((candidate) => couldBePromoted(status, candidate));
   const message = `no member could be promoted now: ${named(candidates.map(({ member }) => member))}`;
   return [finding("TOPOLOGY_UNSAFE", ready.length > 0 ? "good" : "bad", message, { raiseAfterMs: topologyUnsafeMs })];
@@ -231,16 +256,19 @@ function verification(name: string, { ok, time }: NonNullable<DatabaseStatus["ve
   return finding("VERIFICATION_FAILED", ok ? "good" : "bad", message, { subject: name, database: name });
 }
 
-function backups({ backups: { expected, newest, failed }, thresholds, nowMs, upMs }: AlertFacts): Finding[] {
+function backups(facts: AlertFacts): Finding[] {
+  const { nowMs } = facts;
+  const { expected, newest, failed } = facts.backups;
   if (expected.length === 0) return [];
-  const { backupAgeMs } = thresholds;
+  const { backupAgeMs } = facts.thresholds;
   const failures = expected.filter((name) => (failed.get(name)?.atMs ?? 0) > (newest.get(name) ?? 0));
   const why = failed.get(failures[0] ?? "")?.message ?? "";
   const failure = finding("BACKUP_FAILED", failures.length > 0 ? "bad" : "good", `${named(failures)}: ${why}`);
   if (backupAgeMs === null) return [failure];
   const states = expected.map((name) => {
     const takenAtMs = newest.get(name);
-    return ageState(takenAtMs === undefined ? null : Math.max(0, nowMs - takenAtMs), backupAgeMs, upMs);
+    const known = takenAtMs === undefined ? null : Math.max(0, nowMs - takenAtMs);
+    return ageState(age(facts, known, `backup ${name}`), backupAgeMs);
   });
   const old = expected.filter((_, i) => states[i] === "bad");
   const message = `there is no backup of the last ${inWords(backupAgeMs)}: ${named(old)}`;

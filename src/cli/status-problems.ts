@@ -1,5 +1,5 @@
 /** What stands beneath the table of `afterimage status`. */
-import type { DatabaseStatus, ErrorView, JournalStatus, MemberStatus } from "../status/member-status.ts";
+import type { AlertView, DatabaseStatus, ErrorView, JournalStatus, MemberStatus } from "../status/member-status.ts";
 import { hearsOperational, missingDatabases } from "../status/mirror-set-view.ts";
 
 /** Of the set: who hears nothing, and which databases a member lacks. */
@@ -31,7 +31,7 @@ function silenceLines({ member, upstreamAgeSeconds: ageSeconds = null, databases
 }
 
 /** Of one member: errors, warnings, and work that takes a while, each with what to do. */
-export function problemLines({ member, databases, followers, journal, errors }: MemberStatus): string[] {
+export function problemLines({ member, databases, followers, journal, errors, alerts = [] }: MemberStatus): string[] {
   const ofDatabases = Object.entries(databases).flatMap(
     ([name, { error, heldBy, hold, progress, resync, receiving, warnings, quarantined, verified }]) => [
       ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
@@ -48,7 +48,19 @@ export function problemLines({ member, databases, followers, journal, errors }: 
     errorLines(`${member} -> ${name}`, error),
   );
   const ofMember = errors.flatMap((error) => errorLines(member, error));
-  return [...ofMember, ...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+  const ofAlerts = alerts.flatMap((alert) => alertLines(member, alert));
+  return [...ofMember, ...ofAlerts, ...ofDatabases, ...ofFollowers, ...journalLines(member, journal)];
+}
+
+/** What lines of their own say of it. */
+const SHOWN_ANYWAY = ["DATABASE_ERROR", "MEMBER_ERROR", "QUARANTINE", "VERIFICATION_FAILED", "UPSTREAM_SILENT"];
+
+function alertLines(member: string, { code, level, subject, message, hint, since }: AlertView): string[] {
+  if (SHOWN_ANYWAY.includes(code)) return [];
+  // Of any other subject the message says what it is.
+  const where = code === "FOLLOWER_AWAY" || code === "RECEIPT_OLD" ? `${member} -> ${subject}` : member;
+  const kind = level === "warn" ? "warning" : level;
+  return [`${where}: ${kind} ${code}: ${message} (since ${since})`, `  next: ${hint}`];
 }
 
 function progressLines(where: string, progress: DatabaseStatus["progress"]): string[] {

@@ -16,8 +16,7 @@ interface Source {
   ownStatus(): MemberStatus;
 }
 
-/** @param upMs for how long the member has been looked at. */
-export function alertFacts(member: Source, upMs: number): AlertFacts {
+export function alertFacts(member: Source, unknownMs: AlertFacts["unknownMs"]): AlertFacts {
   const { context, peers } = member;
   const { configuration, self, nowMs } = context;
   const status = member.ownStatus();
@@ -25,7 +24,7 @@ export function alertFacts(member: Source, upMs: number): AlertFacts {
     status,
     thresholds: alertConfiguration(configuration, self),
     delayMs: status.role === "mirror" ? self.delayMs : 0,
-    upMs,
+    unknownMs,
     others: [...peers].map(([member, peer]) => ({ member, type: peer.member.type, state: peer.status?.state ?? null })),
     space: spaceFacts(context),
     backups: backupFacts(context),

@@ -190,7 +190,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
     for (const name of store.databaseNames()) if (!plan.databases.has(name)) this.#noteRemoved(name, plan);
     this.purgeDuty = new PurgeDuty(this.context, () => this.#followers());
     this.watchdog = new Watchdog(this.context, watchedWork(this.context, this), options.nowMs);
-    this.alerts = new MemberAlerts(this.context, (upMs) => alertFacts(this, upMs), options.nowMs);
+    this.alerts = new MemberAlerts(this.context, (unknownMs) => alertFacts(this, unknownMs), options.nowMs);
   }
 
   #makeContext(store: StateStore, { logger, nowMs = Date.now, onStep }: MemberOptions): MemberContext {

@@ -23,11 +23,14 @@ function thresholdsOf(alerts: object = {}, journal: object = {}, member: object 
   return alertConfiguration(configuration, selectMember(configuration, "porto"));
 }
 
-function facts(overrides: Overrides & Partial<Omit<AlertFacts, "status">> = {}, role = "mirror"): AlertFacts {
+function facts(
+  overrides: Overrides & Partial<Omit<AlertFacts, "status" | "unknownMs">> & { readonly upMs?: number } = {},
+  role = "mirror",
+): AlertFacts {
   const { delayMs = 0, upMs = 0, others = [], space = [], nowMs = NOW, thresholds = thresholdsOf() } = overrides;
   const { backups = { expected: [], newest: new Map(), failed: new Map() } } = overrides;
   const { status } = role === "mirror" ? mirrorFacts(overrides) : operationalFacts(overrides);
-  return { status, thresholds, delayMs, upMs, others, space, backups, nowMs };
+  return { status, thresholds, delayMs, others, space, backups, nowMs, unknownMs: () => upMs };
 }
 
 function stateOf(given: AlertFacts, code: AlertCode): Finding["state"] | null {
@@ -105,6 +108,15 @@ test.each([
 ] as const)("with a %s mirror that says %s and has %j the topology is %s", (type, state, faro, expected) => {
   const others = [{ member: "faro", type, state }];
   expect(stateOf(facts({ status: { followers: { faro } }, others }, "operational"), "TOPOLOGY_UNSAFE")).toBe(expected);
+});
+
+test("a member that must not serve is judged by its error alone", () => {
+  const status = { state: "fenced", upstreamAgeSeconds: null, followers: {}, errors: [anError("DEPOSED")] };
+  const others = [{ member: "faro", type: "failover", state: "connected" }] as const;
+  for (const role of ["mirror", "operational"]) {
+    const bad = findings(facts({ status, others, upMs: 1e9 }, role)).filter(({ state }) => state === "bad");
+    expect(bad.map(({ code }) => code)).toEqual(["MEMBER_ERROR"]);
+  }
 });
 
 test("backups that are too old, that failed, and that there are not", () => {

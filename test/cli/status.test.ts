@@ -238,6 +238,22 @@ test("what is wrong is said below the table, with what to do", () => {
   ]);
 });
 
+test("alerts are said with what to do, unless a line of its own says the same", () => {
+  const alert = { level: "warn" as const, subject: null, message: "so it is", hint: "Do this.", since: AT };
+  const alerts = [
+    { ...alert, code: "TOPOLOGY_UNSAFE", level: "error" as const },
+    { ...alert, code: "FOLLOWER_AWAY", subject: "porto" },
+    { ...alert, code: "QUARANTINE", subject: "shop" },
+  ];
+  const shown = lines(member("lisbon", null, { alerts }), member("porto", "lisbon"));
+  expect(shown.slice(-4)).toEqual([
+    `lisbon: error TOPOLOGY_UNSAFE: so it is (since ${AT})`,
+    "  next: Do this.",
+    `lisbon -> porto: warning FOLLOWER_AWAY: so it is (since ${AT})`,
+    "  next: Do this.",
+  ]);
+});
+
 test("integration that waits for a backup is said, and is no error", () => {
   const databases = { shop: database("3", { heldBy: "backup (process 7, since then)" }) };
   const shown = lines(member("lisbon", null), member("porto", "lisbon", { databases }));

@@ -1,5 +1,5 @@
 /** A mirror whose inbox, journal, state and database are on one file system that runs full. */
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
@@ -9,7 +9,7 @@ import type { Member } from "../../src/member/member.ts";
 import { deliverTo, type JournalFile, journalFiles } from "../support/arrivals.ts";
 import { createClinic } from "../support/members.ts";
 import { openSetMember, type SetShape, setDatabasePath } from "../support/set-members.ts";
-import { mountSmallFileSystem } from "../support/small-file-system.ts";
+import { fillFileSystem, mountSmallFileSystem } from "../support/small-file-system.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const SHAPE: SetShape = { mirror: "clinic", databases: ["patients"], members: ["lisbon", "porto"] };
@@ -28,23 +28,6 @@ async function makeJournal(): Promise<readonly JournalFile[]> {
   }
   database.close();
   return await journalFiles(lisbon, "patients");
-}
-
-/** Writes until nothing fits any more, not even a byte. */
-function fill(path: string): void {
-  const fd = openSync(path, "a");
-  try {
-    for (let size = MIB; size >= 1; ) {
-      try {
-        writeSync(fd, new Uint8Array(size));
-      } catch (error) {
-        if (errnoOf(error) !== "ENOSPC") throw error;
-        size = Math.floor(size / 2);
-      }
-    }
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function tryToDeliver(root: string, file: JournalFile): boolean {
@@ -109,7 +92,7 @@ test.each([
     expect(before).toBeLessThan(SEGMENTS);
 
     const ballast = join(root, "ballast");
-    fill(ballast);
+    fillFileSystem(ballast);
     for (let turn = 0; turn < 3; turn++) {
       await poll();
       expect(rowsOf(root)).toBe(before);

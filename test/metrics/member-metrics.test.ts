@@ -66,6 +66,19 @@ test("transport and integration lag apart, in transactions and in seconds by the
   });
 });
 
+test("alerts that are raised are 1, with their subjects", async () => {
+  const alert = { message: "m", hint: "h", since: "2026-03-01T12:00:00.000Z" };
+  const alerts = [
+    { ...alert, code: "RECEIVED_LAG", level: "error", subject: null },
+    { ...alert, code: "QUARANTINE", level: "warn", subject: "shop" },
+  ];
+  const samples = [...(await samplesOf(metricFacts({ status: { alerts } })))];
+  expect(samples.filter(([name]) => name.startsWith("afterimage_alert"))).toEqual([
+    ['afterimage_alert{alert="RECEIVED_LAG",level="error",subject="",member="porto"}', 1],
+    ['afterimage_alert{alert="QUARANTINE",level="warn",subject="shop",member="porto"}', 1],
+  ]);
+});
+
 test("what is not known is absent, and not 0", async () => {
   const shop = { received: null, integrated: null, staleSeconds: null, pageCount: null, walBytes: null };
   const names = [

@@ -1,6 +1,8 @@
 /** A file system of a given size, to fill or to make read-only. */
 import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { onTestFinished } from "vitest";
+import { errnoOf } from "../../src/errno.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 export interface SmallFileSystem {
@@ -32,4 +34,21 @@ export function mountSmallFileSystem(bytes: number, path = temporaryDirectory())
       execFileSync("mount", ["-o", `remount,size=${size}`, path]);
     },
   };
+}
+
+/** Writes to a file until nothing fits any more, not even a byte. */
+export function fillFileSystem(path: string): void {
+  const fd = openSync(path, "a");
+  try {
+    for (let size = 1024 * 1024; size >= 1; ) {
+      try {
+        writeSync(fd, new Uint8Array(size));
+      } catch (error) {
+        if (errnoOf(error) !== "ENOSPC") throw error;
+        size = Math.floor(size / 2);
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
