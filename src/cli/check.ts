@@ -1,7 +1,8 @@
 /** `afterimage check`: whether the mirror set is healthy now, as this member sees it. It changes nothing. */
 import type { Command } from "commander";
 import { newestBackups } from "../backup/backup-directory.ts";
-import { backupConfiguration } from "../config/configuration.ts";
+import { alertConfiguration } from "../config/alert-configuration.ts";
+import { backupConfiguration, type Configuration, type MemberConfiguration } from "../config/configuration.ts";
 import { AfterimageError } from "../errors.ts";
 import { type CheckResult, failed, worstLevel } from "../member/check-result.ts";
 import { longestGapMs } from "../member/cron-times.ts";
@@ -28,7 +29,7 @@ interface CheckOptions {
   readonly failLag?: number;
 }
 
-const DEFAULT_LIMITS_MS = { warn: 60_000, fail: 300_000 } as const;
+const WARN_LAG_MS = 60_000;
 
 async function check(args: CheckOptions & GlobalOptions, io: CommandIo): Promise<number> {
   const results = await examine(args, io);
@@ -60,20 +61,25 @@ async function examine(args: CheckOptions & GlobalOptions, io: CommandIo): Promi
   }
 }
 
+/** What is an alert is a failure here, as far as no flag says something else. */
+function limitsOf(configuration: Configuration, member: MemberConfiguration, { warnLag, failLag }: CheckOptions) {
+  const { receivedLagMs, integratedLagMs } = alertConfiguration(configuration, member);
+  const limits = (alertMs: number | null, lateMs: number): AgeLimits | null => {
+    if (alertMs === null) return null;
+    const failMs = failLag ?? alertMs;
+    const warnMs = Math.min(warnLag ?? WARN_LAG_MS, failMs);
+    return { warn: (warnMs + lateMs) / 1000, fail: (failMs + lateMs) / 1000 };
+  };
+  return { received: limits(receivedLagMs, 0), integrated: limits(integratedLagMs, member.delayMs) };
+}
+
 async function factsOf(
   status: MirrorSetStatus,
   { configuration, member }: Selection,
   args: CheckOptions,
 ): Promise<SetFacts> {
-  const { warnLag = DEFAULT_LIMITS_MS.warn, failLag = DEFAULT_LIMITS_MS.fail } = args;
   const { journal, timeZone, members } = configuration;
-  const limits: AgeLimits = { warn: warnLag / 1000, fail: failLag / 1000 };
-  const bySchedule = journal.ship.kind === "cron";
-  const integrated = [...members.values()].map(({ name, delayMs, integrate }): [string, AgeLimits | null] => {
-    const late = delayMs / 1000;
-    const isLate = bySchedule || integrate.kind === "cron";
-    return [name, isLate ? null : { warn: limits.warn + late, fail: limits.fail + late }];
-  });
+  const limits = [...members.values()].map((each) => ({ name: each.name, ...limitsOf(configuration, each, args) }));
   const backup = backupConfiguration(member);
   const patience = async (expression: string | null) =>
     expression === null ? null : (LATE_FACTOR * (await longestGapMs(expression, timeZone))) / 1000 + LATE_S;
@@ -83,8 +89,8 @@ async function factsOf(
   return {
     status,
     limits: {
-      receivedSeconds: bySchedule ? null : limits,
-      integratedSeconds: new Map(integrated),
+      receivedSeconds: new Map(limits.map(({ name, received }) => [name, received])),
+      integratedSeconds: new Map(limits.map(({ name, integrated }) => [name, integrated])),
       verifiedSeconds: await patience(journal.verify),
       backupSeconds: isBackedUp ? await patience(backup.schedule) : null,
     },
@@ -98,7 +104,11 @@ export const registerCheck: Register = (program, execute) => {
     .command("check")
     .description("say whether the mirror set is healthy now: members, lags, receipts, copies, backups, space")
     .option("--warn-lag <duration>", "what is older is a warning, beyond a mirror's own delay (60s)", parseTimeout)
-    .option("--fail-lag <duration>", "what is older is a failure (5m)", parseTimeout)
+    .option(
+      "--fail-lag <duration>",
+      "what is older is a failure (as `receivedLag` and `integratedLag` of `alerts`)",
+      parseTimeout,
+    )
     .option("--nagios", "one line, and the exit codes of a monitoring plugin: 0 good, 1 warning, 2 critical")
     .action((options: CheckOptions, command: Command) =>
       execute(command, (globals, io) => check({ ...globals, ...options }, io)),

@@ -75,6 +75,8 @@ function checkMissing({ member, databases }: MemberStatus, members: readonly Mem
  * copy holds was received before, and silence counts.
  */
 export function transportAgeSeconds(member: MemberStatus, copy: DatabaseStatus): number | null {
+  if (copy.receivedStaleSeconds != null) return copy.receivedStaleSeconds;
+  // A member of an earlier version does not say it.
   const silence = member.upstreamAgeSeconds ?? null;
   const { transactions, seconds } = transportLag(copy);
   if (silence === null || transactions === null) return null;
@@ -90,7 +92,7 @@ function checkReceived(
 ): CheckResult {
   const check = `received lag of ${member.member}`;
   const ageSeconds = oldest(copies.map((copy) => transportAgeSeconds(member, copy)));
-  const level = judgeAge(ageSeconds, limits.receivedSeconds);
+  const level = judgeAge(ageSeconds, limits.receivedSeconds.get(member.member) ?? null);
   const heard = hearsOperational(member, status.members) ? "" : "; it hears nothing of the operational member";
   const message = `${age(ageSeconds)}${heard}`;
   if (level === "OK") return ok(check, message);

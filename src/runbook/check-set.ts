@@ -88,7 +88,7 @@ function checkReceipts({ members }: MirrorSetStatus, { receivedSeconds }: SetFac
   if (mirrors.length === 0) return failure(check, "there is no mirror", "Add one: docs/CONFIG.md.");
   const ages = mirrors.map((mirror) => ({ mirror, ageSeconds: receiptAgeSeconds(operational, mirror) }));
   const judged = ages.map(({ mirror, ageSeconds }) => {
-    const level = judgeAge(ageSeconds, receivedSeconds);
+    const level = judgeAge(ageSeconds, receivedSeconds.get(mirror.member) ?? null);
     return { level, member: mirror.member, ageSeconds };
   });
   const safe = judged.filter(({ level }) => level === "OK").map(({ member }) => member);
@@ -109,8 +109,9 @@ function inWords(seconds: number | null): string {
 function receiptAgeSeconds(operational: MemberStatus, mirror: MemberStatus): number | null {
   const receipts = operational.followers[mirror.member]?.databases ?? {};
   const ages = Object.entries(operational.databases).map(([name, { received }]) => {
-    const { received: got = null, lagSeconds = null } = receipts[name] ?? {};
+    const { received: got = null, lagSeconds = null, unreceivedSeconds = null } = receipts[name] ?? {};
     if (received === null || isAtLeast(got, received.txid)) return 0;
+    if (unreceivedSeconds !== null) return unreceivedSeconds;
     const copy = mirror.databases[name];
     // The receipt's lag is that of the integration, which may be late on purpose.
     const own = mirror.reachable && copy !== undefined ? transportAgeSeconds(mirror, copy) : null;

@@ -2,7 +2,7 @@
 import type { CheckLevel } from "../member/check-result.ts";
 import type { MirrorSetStatus } from "../status/member-status.ts";
 
-/** From where on an age is a warning and a failure, in seconds; null: ages mean nothing, because they are by schedule. */
+/** From where on an age is a warning and a failure, in seconds; null: ages mean nothing, as with a schedule. */
 export interface AgeLimits {
   readonly warn: number;
   readonly fail: number;
@@ -11,9 +11,9 @@ export interface AgeLimits {
 export interface SetFacts {
   readonly status: MirrorSetStatus;
   readonly limits: {
-    /** Of what a mirror has received. */
-    readonly receivedSeconds: AgeLimits | null;
-    /** By member, of what is in its copies; null when it integrates by schedule. */
+    /** By member, of what it has received. */
+    readonly receivedSeconds: ReadonlyMap<string, AgeLimits | null>;
+    /** By member, of what is in its copies. */
     readonly integratedSeconds: ReadonlyMap<string, AgeLimits | null>;
     /** Of the last verification; null when none is scheduled. */
     readonly verifiedSeconds: number | null;

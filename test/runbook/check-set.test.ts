@@ -55,10 +55,10 @@ function facts(
   more: Partial<SetFacts> = {},
   limits: Partial<SetFacts["limits"]> = {},
 ): SetFacts {
-  const integratedSeconds = new Map(members.map(({ member }) => [member, LIMITS]));
+  const all = new Map(members.map(({ member }) => [member, LIMITS]));
   return {
     status: { mirror: "clinic", answeredBy: "porto", members },
-    limits: { receivedSeconds: LIMITS, integratedSeconds, verifiedSeconds: null, backupSeconds: null, ...limits },
+    limits: { receivedSeconds: all, integratedSeconds: all, verifiedSeconds: null, backupSeconds: null, ...limits },
     backups: new Map(),
     nowMs: NOW,
     ...more,
@@ -222,6 +222,16 @@ test("one commit after a long silence is no lag: what is proved of the copy boun
   const followers = { porto: follower({ received: idle.txid, integrated: idle.txid, lagSeconds: 1 }) };
   const porto = mirror("porto", { databases: { shop: { received: idle, integrated: idle, staleSeconds: 2 } } });
   expect(wrong(facts([lisbon({ status: { followers } }), porto]))).toEqual([]);
+});
+
+test("what a member proves of what it has received counts before what follows from the rest", () => {
+  const behind = { operational: END, received: SHOP_BEHIND, staleSeconds: 3600, receivedStaleSeconds: 2 };
+  const followers = { porto: follower({ received: SHOP_BEHIND.txid, lagSeconds: 3600, unreceivedSeconds: 1 }) };
+  const set = [lisbon({ status: { followers } }), mirror("porto", { databases: { shop: behind } })];
+  const late = { integratedSeconds: new Map([["porto", null]]) };
+  expect(wrong(facts(set, {}, late))).toEqual([]);
+  const worse = mirror("porto", { databases: { shop: { ...behind, receivedStaleSeconds: 70 } } });
+  expect(wrong(facts([lisbon({ status: { followers } }), worse], {}, late))).toEqual(["WARN received lag of porto"]);
 });
 
 test("verifications and backups are judged by their schedules", () => {
