@@ -135,8 +135,12 @@ describe("a member of a set that ships by SFTP", () => {
       level: "OK",
       names: expect.arrayContaining(["configuration", `mailbox of ${MIRROR}`, `SFTP server of ${MIRROR}`]),
     });
-    const daemon = checks.find(({ check }: { check: string }) => check === `daemon of ${MIRROR}`);
-    expect(daemon.message).toMatch(/^it runs; its clock is /);
+    const messageOf = (wanted: string) => checks.find(({ check }: { check: string }) => check === wanted)?.message;
+    expect(messageOf(`daemon of ${MIRROR}`)).toBe("it runs");
+    expect(messageOf(`clock of ${MIRROR}`)).toMatch(/^its clock is /);
+    expect(messageOf(`way from ${MIRROR}`)).toBe("it follows this member, and hears it");
+    expect(messageOf(`page sizes of ${MIRROR}`)).toBe("the same as here");
+    expect(messageOf("SFTP port")).toMatch(/ is listened on$/);
     expect(await run("--nagios")).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^AFTERIMAGE OK - (\d+) of \1 checks good\n$/),
