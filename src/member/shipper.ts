@@ -268,6 +268,8 @@ export class Shipper {
     const progress = this.#progressOf(database);
     const end = this.#store.database(database)?.received?.txid ?? NO_TXID;
     if (!this.#context.databases.has(database) && progress.shipped >= end) {
+      // The follower may have let go of it: shipped again after a crash, it would have it back.
+      if (!this.#settled.has(database)) this.#remember();
       this.#settled.add(database);
       return false;
     }
