@@ -73,12 +73,14 @@ test("a pair answers by its roles, counts what it does, and a fence is seen at o
 
   await stopWriters(writers);
   await untilLevel(set, countEntries);
-  // Status documents are written a moment later than metrics know.
-  const endOfStatus = () => Number.parseInt(set.databaseStatus(MIRROR)?.integrated?.txid ?? "", 16);
   const [cut, taken] = [await metricsOf(ports, OPERATIONAL), await metricsOf(ports, MIRROR)];
-  const end = taken.get('afterimage_integrated_txid{database="shop",member="porto"}');
-  expect(taken.get('afterimage_integrated_transactions_total{database="shop",member="porto"}')).toBe(end);
-  await untilSet(set, "the status says the same", () => endOfStatus() === end);
+  // Counters are of this moment; gauges, and status documents, are of one just before.
+  const end = taken.get('afterimage_integrated_transactions_total{database="shop",member="porto"}');
+  await untilSet(set, "gauge and status say the same", async () => {
+    const samples = await metricsOf(ports, MIRROR);
+    const ofStatus = Number.parseInt(set.databaseStatus(MIRROR)?.integrated?.txid ?? "", 16);
+    return samples.get('afterimage_integrated_txid{database="shop",member="porto"}') === end && ofStatus === end;
+  });
   const segments = taken.get('afterimage_received_segments_total{database="shop",member="porto"}') ?? 0;
   expect(segments).toBeGreaterThan(1);
   expect(cut.get('afterimage_cut_segments_total{database="shop",member="lisbon"}')).toBeGreaterThanOrEqual(segments);
