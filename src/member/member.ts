@@ -6,16 +6,15 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger } from "pino";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
 import { configuredPath } from "../config/database-pattern.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
-import { NO_TXID } from "../ltx/position.ts";
 import { MemberMetrics } from "../metrics/member-metrics.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import type { ErrorView, FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { alertFacts } from "./alert-facts.ts";
+import { clearJournal } from "./clear-journal.ts";
 import { DatabaseNotes } from "./database-notes.ts";
 import { DeepVerification } from "./deep-verification.ts";
 import { type DemoteOptions, type DemoteResult, demote } from "./demotion.ts";
@@ -23,7 +22,7 @@ import { dutyFacts } from "./duty-facts.ts";
 import { IdentityWatch } from "./identity-watch.ts";
 import { removeEmptyInbox } from "./inbox-directory.ts";
 import { IntegrationControl } from "./integration-control.ts";
-import { LifeSigns } from "./life-signs.ts";
+import { KnownMembers } from "./known-members.ts";
 import { type Live, liveContext } from "./live-context.ts";
 import { MemberAlerts } from "./member-alerts.ts";
 import { MemberCommands } from "./member-commands.ts";
@@ -40,6 +39,7 @@ import type {
   SwitchoverResult,
 } from "./member-control.ts";
 import { MemberHooks } from "./member-hooks.ts";
+import type { MemberOptions } from "./member-options.ts";
 import {
   connectionFingerprint,
   followersOf,
@@ -51,40 +51,26 @@ import {
 import { MemberRoles } from "./member-roles.ts";
 import { MemberRun } from "./member-run.ts";
 import { MirrorDatabases } from "./mirror-databases.ts";
-import { MirrorDuty, type MirrorStep } from "./mirror-duty.ts";
+import { MirrorDuty } from "./mirror-duty.ts";
 import { OfferTaker } from "./offer-taker.ts";
 import { OperationalDatabases } from "./operational-databases.ts";
 import { OperationalDuty } from "./operational-duty.ts";
-import { Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import { promote } from "./promotion.ts";
 import { PurgeDuty } from "./purge-duty.ts";
 import { rejoin } from "./rejoin.ts";
 import { letGo } from "./role-change.ts";
-import { type RunbookStep, RunbookSteps, type StepListener } from "./runbook-steps.ts";
+import { RunbookSteps, type StepListener } from "./runbook-steps.ts";
 import { Serial } from "./serial.ts";
 import { serve } from "./service.ts";
 import { type FollowerServices, Shipper } from "./shipper.ts";
-import { Sightings } from "./sightings.ts";
 import { Signal } from "./signal.ts";
 import { Staleness } from "./staleness.ts";
 import { buildStatus } from "./status-builder.ts";
-import { leftOfDropped } from "./surplus.ts";
 import { Switchover } from "./switchover.ts";
 import { type ValidateResult, validate } from "./validation.ts";
 import { Watchdog } from "./watchdog.ts";
 import { watchedWork } from "./watched-work.ts";
-
-export interface MemberOptions {
-  readonly configuration: Configuration;
-  /** Name of the member that this machine is. */
-  readonly member: string;
-  readonly logger: Logger;
-  /** Reads the configuration anew, for a reload. @throws ConfigError. */
-  readonly readConfiguration?: () => Configuration;
-  readonly nowMs?: () => number;
-  /** Called at every named step of a mirror, and of a command that changes roles; for fault tests. */
-  readonly onStep?: (step: MirrorStep | RunbookStep) => void;
-}
 
 export class Member extends MemberCommands implements AsyncDisposable {
   override readonly context: MemberContext;
@@ -97,14 +83,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
   /** Of the daemon that serves this member. */
   readonly daemonRun: MemberRun;
   readonly identity: IdentityWatch;
-  readonly #sightings: Sightings;
-  readonly #asked = new Set<string>();
+  readonly known: KnownMembers;
   /** The member that is asked for what it has received and this one has not. */
   collecting: string | null = null;
   /** By database, what keeps the end of its rejoin from being reported; it is tried again. */
   readonly rejoinFaults = new Map<string, ErrorView>();
-  /** Every other member of the mirror set. */
-  override readonly peers = new Map<string, Peer>();
   override readonly operational = new Map<string, OperationalDuty>();
   override readonly mirrors = new Map<string, MirrorDuty>();
   override readonly shippers = new Map<string, Shipper>();
@@ -113,7 +96,6 @@ export class Member extends MemberCommands implements AsyncDisposable {
   override readonly deep: DeepVerification;
   readonly watchdog: Watchdog;
   readonly alerts: MemberAlerts;
-  readonly lifeSigns = new LifeSigns();
   readonly metrics: MemberMetrics;
   /** Set when status has changed. */
   readonly statusChanged = new Signal();
@@ -174,7 +156,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.hooks = new MemberHooks(this.context, this.roles);
     this.daemonRun = new MemberRun(store);
     this.identity = new IdentityWatch(this.context, this.roles, this.daemonRun);
-    this.#sightings = new Sightings(store);
+    const { roles, identity, planOutdated } = this;
+    this.known = new KnownMembers(this.context, { roles, identity, askersChanged: () => planOutdated.set() });
     this.integration = new IntegrationControl(this.context);
     this.deep = new DeepVerification(this.context, {
       upstream: () => this.upstream,
@@ -214,6 +197,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
     return this.roles.role;
   }
 
+  /** Every other member of the mirror set. */
+  override get peers(): Map<string, Peer> {
+    return this.known.peers;
+  }
+
   /** Whom this member follows; null on the operational member, and on one that was. */
   get upstream(): Peer | null {
     return this.peers.get(this.#upstreamOf(this.#live.self) ?? "") ?? null;
@@ -238,13 +226,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
   /** Also those that ask for what this member has. */
   #followersIn(configuration: Configuration, operational: string): string[] {
     const { name } = this.#live.self;
-    return [...new Set([...followersOf(configuration, operational, name), ...this.#askers()])];
-  }
-
-  #askers(): string[] {
-    const { name } = this.#live.self;
-    const asking = [...this.peers.values()].filter(({ alive, status }) => alive && status?.collecting === name);
-    return asking.map(({ member }) => member.name);
+    return [...new Set([...followersOf(configuration, operational, name), ...this.known.askers])];
   }
 
   /** Whether databases have come or gone since the last {@link take}. */
@@ -293,10 +275,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const live = this.#live;
     live.configuration = plan.configuration;
     live.self = plan.self;
-    for (const member of plan.configuration.members.values()) this.#knowPeer(member, plan.configuration);
+    this.known.know(plan.configuration);
     for (const [name, path] of plan.databases) {
       if (this.operational.has(name) || this.mirrors.has(name) || plan.duty === "none") continue;
-      this.#clearJournal(name);
+      clearJournal(this.context, name);
       if (plan.duty === "operational") this.operational.set(name, new OperationalDuty(this.context, name, path));
       else this.mirrors.set(name, new MirrorDuty(this.context, { name, path }, this.integration, this.#options.onStep));
     }
@@ -316,43 +298,6 @@ export class Member extends MemberCommands implements AsyncDisposable {
       if (peer !== undefined && !this.shippers.has(name))
         this.shippers.set(name, new Shipper(this.context, peer, services));
     }
-  }
-
-  #knowPeer(member: MemberConfiguration, { ssh }: Configuration): void {
-    if (member.name === this.#live.self.name) return;
-    const known = this.peers.get(member.name);
-    if (known === undefined)
-      this.peers.set(member.name, new Peer(member, ssh, this.context.nowMs, (status) => this.#learn(status)));
-    else known.configure(member, ssh);
-  }
-
-  /** A document of another mirror set says nothing of this one. */
-  #learn(status: MemberStatus): void {
-    const { mirror, member, history, run } = status;
-    if (mirror !== this.#live.configuration.mirror) return;
-    this.lifeSigns.note(status);
-    this.#sightings.saw(member, run);
-    this.roles.learn(member, history);
-    this.identity.told(status);
-    this.roles.confirm();
-    const isServed = this.#asked.has(member);
-    if (this.#askers().includes(member) === isServed) return;
-    if (isServed) this.#asked.delete(member);
-    else this.#asked.add(member);
-    this.planOutdated.set();
-  }
-
-  /** Removes what a crash left. */
-  #clearJournal(name: string): void {
-    const { store, journal, logger } = this.context;
-    const { txid: end = NO_TXID, epoch = this.context.epoch } = store.database(name)?.received ?? {};
-    journal.markEnd(name);
-    const strays = [
-      ...journal.removeStray(name, epoch, end),
-      ...journal.removeUncatalogued(name, epoch, end),
-      ...leftOfDropped(this.context, name, epoch),
-    ];
-    if (strays.length > 0) logger.info({ database: name, strays }, "files of an unfinished step removed");
   }
 
   /** On a mirror what its upstream no longer has may be opened once more, for what was still on its way. */
@@ -396,7 +341,7 @@ export class Member extends MemberCommands implements AsyncDisposable {
       upstream,
       watchdog,
       run: this.daemonRun.view,
-      seen: this.#sightings.view(),
+      seen: this.known.seen,
       collecting: this.collecting,
       handover: this.handover.view ?? this.offers.refused,
     };

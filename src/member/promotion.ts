@@ -101,7 +101,8 @@ async function look(peer: Peer): Promise<boolean> {
  * The daemon may have listened for that long already.
  */
 async function assertSilent(member: Member, from: string): Promise<void> {
-  const { lifeSigns, peers } = member;
+  const { known, peers } = member;
+  const { lifeSigns } = known;
   const peer = peers.get(from);
   if (peer === undefined || isFencedForGood(peer) || hasGivenUp(peer, member)) return;
   const beganMs = performance.now();

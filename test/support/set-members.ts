@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { stringify } from "yaml";
 import { loadConfiguration } from "../../src/config/load-configuration.ts";
-import { Member, type MemberOptions } from "../../src/member/member.ts";
+import { Member } from "../../src/member/member.ts";
+import type { MemberOptions } from "../../src/member/member-options.ts";
 import { FIRST_EPOCH } from "./members.ts";
 
 export interface SetShape {
