@@ -15,7 +15,7 @@ import { startChild } from "../support/child-process.ts";
 import { countEntries, createEntries, type EntryCounts } from "../support/entries.ts";
 import { createSet, killDaemon, MIRROR, OPERATIONAL, PAIR, startAll } from "../support/mirror-set.ts";
 
-const LOSSES = Number(process.env.AFTERIMAGE_LOSSES ?? 30);
+const LOSSES = Number(process.env.AFTERIMAGE_LOSSES ?? 24);
 /** Waiting for the set of one machine to start leaves a processor to others. */
 const SIDE_BY_SIDE = 3;
 const WRITER = new URL("../salvage/acknowledging-process.ts", import.meta.url);
