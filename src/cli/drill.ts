@@ -2,8 +2,9 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { drillConfiguration } from "../config/configuration.ts";
-import type { DrilledDatabase, DrillResult } from "../runbook/drill.ts";
+import type { DrilledDatabase, DrillPlan, DrillResult } from "../runbook/drill.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
+import { dryRunLines } from "./dry-run-lines.ts";
 import { EXIT } from "./exit-codes.ts";
 import { Interruption } from "./interruption.ts";
 import { lossLines } from "./loss-lines.ts";
@@ -16,6 +17,7 @@ interface DrillFlags {
   readonly script?: string;
   readonly directory?: string;
   readonly keep?: boolean;
+  readonly dryRun?: boolean;
 }
 
 async function drill(args: GlobalOptions & DrillFlags, databases: string[], io: CommandIo): Promise<number> {
@@ -33,17 +35,31 @@ async function rehearse(
   const path = (flag: string | undefined) => (flag === undefined ? null : resolve(io.workingDirectory, flag));
   // Loaded only now, like the member itself: see open-member.ts.
   const library = await import("../runbook/drill.ts");
+  const script = path(args.script) ?? configured.script;
+  const directory = path(args.directory) ?? configured.directory;
+  if (args.dryRun === true) {
+    const plan = library.planDrill({ configuration, self, databases, script, directory });
+    print(args, io, { plan }, () => planLines(plan));
+    return EXIT.done;
+  }
   const result = await withControl(args, io, (control) =>
     library.drill({
-      ...{ configuration, self, control, databases, signal, keep: args.keep === true },
-      script: path(args.script) ?? configured.script,
-      directory: path(args.directory) ?? configured.directory,
+      ...{ configuration, self, control, databases, signal, keep: args.keep === true, script, directory },
       scriptLimitMs: configured.timeLimitMs,
       onStep: stepPrinter(args, io),
     }),
   );
   print(args, io, result, () => resultLines(result));
   return result.ok ? EXIT.done : EXIT.failed;
+}
+
+function planLines({ databases, directory, script }: DrillPlan): string[] {
+  return dryRunLines([
+    `copy ${databases.join(", ")} into ${directory}, one after the other, while integration of each waits`,
+    "bring the copies forward to all that was received, check them, make them writable, and write to them",
+    ...(script === null ? [] : [`run ${script} on them`]),
+    "throw the copies away",
+  ]);
 }
 
 function resultLines({ member, ok, seconds, databases, script, losses, kept }: DrillResult): string[] {
@@ -89,6 +105,7 @@ export const registerDrill: Register = (program, execute) => {
     .option("--script <file>", "a program that looks into the copies; their paths are on its standard input, as JSON")
     .option("--directory <path>", "where the copies are made; the state directory when not given")
     .option("--keep", "leave the copies there")
+    .option("--dry-run", "only check whether it can be done, and say what would be")
     .action((databases: string[], _options: object, self: Command) =>
       execute(self, (globals: GlobalOptions & DrillFlags, io) => drill(globals, databases, io)),
     );

@@ -4,7 +4,7 @@
  * Guarantee: the mirror is only read, under the locks of a backup; its role and its files stay what they are. What a drill that
  * was killed has left goes with the next one. Databases are copied one after the other, each at a position of its own.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BackupRun } from "../backup/make-backup.ts";
 import { chosenDatabases } from "../backup/run-backups.ts";
 import { sqliteVersion } from "../backup/sqlite-version.ts";
@@ -84,6 +84,27 @@ export async function drill(options: DrillOptions): Promise<DrillResult> {
   return await new Drill(options, store).run();
 }
 
+export interface DrillPlan {
+  readonly member: string;
+  readonly databases: readonly string[];
+  /** Where the copies would be made. */
+  readonly directory: string;
+  readonly script: string | null;
+}
+
+/** What a drill would do; changes nothing. @throws as {@link drill}, for what can be known before. */
+export function planDrill(
+  options: Pick<DrillOptions, "configuration" | "self" | "databases" | "script" | "directory">,
+): DrillPlan {
+  const { configuration, self, script } = options;
+  using store = StateStore.openReadOnly(join(self.state, "state.db"));
+  assertMirror(store, self);
+  const databases = [...chosenDatabases(store, self, options.databases).keys()];
+  const { path } = new DrillDirectory(self, options.directory);
+  assertRoom(store, databases, { configuration, directory: dirname(path) });
+  return { member: self.name, databases, directory: path, script };
+}
+
 class Drill {
   readonly #options: DrillOptions;
   readonly #store: StateStore;
@@ -104,7 +125,8 @@ class Drill {
     this.#directory.make();
     let kept: string | null = null;
     try {
-      this.#assertRoom([...names.keys()]);
+      const { configuration } = this.#options;
+      assertRoom(this.#store, [...names.keys()], { configuration, directory: this.#directory.path });
       this.#done("drill:begun", `copies are made in ${this.#directory.path}`);
       const drilled: DrilledDatabase[] = [];
       for (const [name, path] of names) drilled.push(await this.#drillOne(name, path));
@@ -171,18 +193,22 @@ class Drill {
     };
   }
 
-  /** For all copies at once, as they stay until the end. */
-  #assertRoom(names: readonly string[]): void {
-    const bytes = names.reduce((sum, name) => {
-      const { pageSize = null, pageCount = null } = this.#store.database(name) ?? {};
-      return sum + (pageSize ?? 0) * (pageCount ?? 0);
-    }, 0);
-    assertFree(this.#directory.path, this.#options.configuration.journal, { bytes, what: "the copies of a drill" });
-  }
-
   #done(step: RunbookStep, message: string): void {
     this.#options.onStep?.({ step, message });
   }
+}
+
+/** For all copies at once, as they stay until the end. */
+function assertRoom(
+  store: StateStore,
+  names: readonly string[],
+  { configuration, directory }: { configuration: Configuration; directory: string },
+): void {
+  const bytes = names.reduce((sum, name) => {
+    const { pageSize = null, pageCount = null } = store.database(name) ?? {};
+    return sum + (pageSize ?? 0) * (pageCount ?? 0);
+  }, 0);
+  assertFree(directory, configuration.journal, { bytes, what: "the copies of a drill" });
 }
 
 function assertMirror(store: StateStore, { name }: MemberConfiguration): void {

@@ -21,6 +21,12 @@ test("a drill prints its steps, how long each took, and what a promotion would l
   expect(await afterimage(["reload", "--node", MIRROR], { cwd: set.root })).toMatchObject({ code: 0 });
 
   const before = passed();
+  const planned = await afterimage(["drill", "--dry-run", "--node", MIRROR], { cwd: set.root });
+  expect([planned.code, planned.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^ {2}1\. copy shop into .*drill-porto, /m),
+  ]);
+  expect(passed()).toBe(before);
   const { code, stdout } = await afterimage(["drill", "--node", MIRROR], { cwd: set.root });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^shop: the copy is promoted, checked and written to$/m)]);
   expect(stdout).toMatch(/^drill passed: porto could be promoted; its copies were, in \d+\.\d s$/m);
