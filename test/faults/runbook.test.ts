@@ -136,7 +136,7 @@ function scene(situation: string, play: (scene: Scene) => Promise<void>): void {
 }
 
 scene("Where things stand", async (s) => {
-  await s.next("afterimage status", "afterimage whois-operational");
+  await s.next("afterimage status", "afterimage check", "afterimage whois-operational");
 });
 
 scene("Service of the operational machine", async (s) => {
