@@ -1,5 +1,4 @@
 /** Delivers a notice by mail. The Message-ID is made of the notice's id, so that one that comes twice can be told. */
-import { createTransport } from "nodemailer";
 import type { MailConfiguration } from "../config/alert-configuration.ts";
 import { messageOf } from "../errno.ts";
 import { AlertError } from "./alert-error.ts";
@@ -10,6 +9,8 @@ import { readSecret } from "./read-secret.ts";
 export async function sendMail(notice: AlertNotice, mail: MailConfiguration, stop: AbortSignal): Promise<void> {
   const { host, port, tls, user, password, from, to, timeLimitMs } = mail;
   const pass = password === null ? "" : await readSecret(password);
+  // Loaded only now: most members send no mail, and starting is to be quick.
+  const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     ...{ host, port, secure: tls === "implicit", requireTLS: tls === "starttls", ignoreTLS: tls === "none" },
     ...(user === null ? {} : { auth: { user, pass } }),
