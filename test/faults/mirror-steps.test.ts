@@ -10,7 +10,7 @@ import { createSet, killDaemon, MIRROR, PAIR, startAll, stopAndCompare, untilLev
 import { expectCleanReader, lookAtOrders, startApplication, startReader, stopApplication } from "../support/orders.ts";
 
 const DAEMON = fileURLToPath(new URL("./killable-daemon.ts", import.meta.url));
-const KILLS = Number(process.env.AFTERIMAGE_KILLS ?? 200);
+const KILLS = Number(process.env.AFTERIMAGE_KILLS ?? 120);
 const ORDERS_PER_SECOND = 100;
 /** A step that does not come within this time, such as those of a checkpoint, is given up and the daemon killed anyway. */
 const LONGEST_LIFE_MS = 2_500;
