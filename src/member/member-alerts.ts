@@ -16,7 +16,7 @@ import type { MemberContext } from "./member-context.ts";
 import { pause } from "./pause.ts";
 import { Signal } from "./signal.ts";
 
-const LOOK_INTERVAL_MS = 2_000;
+const LOOK_INTERVAL_MS = 5_000;
 /** So many times as long as a look takes is between two of them: with a thousand databases it takes a tenth of a second. */
 const REST_FOR_COST = 50;
 /** Of each channel; the oldest go first. */
