@@ -19,7 +19,7 @@ import { LEASE_FILE, parseLease } from "./lease-record.ts";
 import type { Member } from "./member.ts";
 import { MemberError } from "./member-error.ts";
 import type { Peer } from "./peer.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { READ_TIMEOUT_MS, readStatus, withTimeout } from "./peer-status.ts";
 
 /** A member whose upstream is silent looks at this one every 3 s, and may first have to merge what it has. */
 const STALLED_AFTER_MS = 20_000;
@@ -83,7 +83,7 @@ async function awaitLifeSigns(member: Member, peers: readonly Peer[]): Promise<v
   for (;;) {
     const unknown = aheadOf(member, peers).filter(({ peer }) => !peer.alive);
     if (unknown.length === 0 || performance.now() >= untilMs) return;
-    await Promise.all(unknown.map(({ peer }) => withTimeout(peer.refresh(), READ_TIMEOUT_MS)));
+    await Promise.all(unknown.map(({ peer }) => readStatus(peer)));
     await delay(LOOK_INTERVAL_MS);
   }
 }
@@ -113,7 +113,7 @@ async function ask(member: Member, { peer, database, transactions }: Ahead): Pro
     let last = "";
     let movedMs = performance.now();
     while (performance.now() - movedMs < STALLED_AFTER_MS) {
-      await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+      await readStatus(peer);
       await takeIn(member);
       if (aheadOf(member, [peer]).length === 0) return;
       const now = [...ends(member)].join();

@@ -20,7 +20,7 @@ import { entriesOf, INBOX } from "./inbox-entries.ts";
 import type { Member } from "./member.ts";
 import { MemberError } from "./member-error.ts";
 import { type OfferFile, type OfferStage, offerFileName, parseOffer, parseOfferFileName } from "./offer-file.ts";
-import { look } from "./switchover-check.ts";
+import { readStatusOrHangUp } from "./peer-status.ts";
 
 export class OfferTaker {
   readonly #member: Member;
@@ -112,7 +112,7 @@ export class OfferTaker {
   async #askMaker({ from, id }: OpenOffer): Promise<"open" | "closed" | "gone" | "unknown"> {
     const peer = this.#member.peers.get(from);
     const before = peer?.status ?? null;
-    const isRead = peer !== undefined && (await look(peer));
+    const isRead = peer !== undefined && (await readStatusOrHangUp(peer));
     const status = peer?.status ?? null;
     // A document that is not there, or not understood, leaves what was known before.
     if (!isRead || status === null || status === before) return "unknown";

@@ -6,9 +6,21 @@ export const READ_TIMEOUT_MS = 3_000;
 /** For a command that looks only once, and so cannot see a heartbeat move: how old it may be by this machine's clock. */
 const RECENT_MS = 10_000;
 
+/** Reads the peer's status document into what is known of it. @returns whether that was done, and in time. */
+export async function readStatus(peer: Peer): Promise<boolean> {
+  return await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+}
+
+/** As {@link readStatus}; a connection by which it could not be read is given up. */
+export async function readStatusOrHangUp(peer: Peer): Promise<boolean> {
+  const isRead = await readStatus(peer);
+  if (!isRead) await peer.disconnect().catch(() => undefined);
+  return isRead;
+}
+
 /** Reads the peer's status now; what it said last is kept when it cannot be read, as `unknown` or `down`. */
 export async function peerStatus(peer: Peer, nowMs: number): Promise<MemberStatus> {
-  const readable = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+  const readable = await readStatus(peer);
   const status = peer.status ?? emptyStatus(peer);
   if (!readable) return { ...status, reachable: false, state: "unknown" };
   const heartbeatMs = status.heartbeat === null ? Number.NaN : Date.parse(status.heartbeat);

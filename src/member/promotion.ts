@@ -15,7 +15,7 @@ import type { Member } from "./member.ts";
 import type { PromoteOptions, PromoteResult } from "./member-control.ts";
 import { MemberError } from "./member-error.ts";
 import type { Peer } from "./peer.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { readStatus } from "./peer-status.ts";
 import { planPromotion } from "./promotion-plan.ts";
 import { serveIfClaimed } from "./role-change.ts";
 
@@ -89,11 +89,7 @@ function assertPromotable(member: Member, from: string, force: string | undefine
 }
 
 async function lookAtAll({ peers }: Member): Promise<void> {
-  await Promise.all([...peers.values()].map((peer) => look(peer)));
-}
-
-async function look(peer: Peer): Promise<boolean> {
-  return await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+  await Promise.all([...peers.values()].map((peer) => readStatus(peer)));
 }
 
 /**
@@ -207,7 +203,7 @@ async function untold({ peers, running }: Member, epoch: number): Promise<string
   const limitMs = running ? TOLD_LIMIT_MS : 0;
   let left = [...peers.values()];
   for (;;) {
-    await Promise.all(left.map((peer) => look(peer)));
+    await Promise.all(left.map((peer) => readStatus(peer)));
     left = left.filter(({ status }) => (status?.epoch ?? 0) < epoch);
     const waitedMs = performance.now() - beganMs;
     const isHopeless = waitedMs >= LIFE_SIGN_MS && left.every(({ alive }) => !alive);

@@ -23,7 +23,7 @@ import type { RejoinDatabase, RejoinOptions, RejoinResult } from "./member-contr
 import { MemberError } from "./member-error.ts";
 import type { MirrorDuty } from "./mirror-duty.ts";
 import { OperationalDuty } from "./operational-duty.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { readStatus } from "./peer-status.ts";
 import { fenceIfDeposed, recognisedWithoutWal } from "./role-change.ts";
 import {
   dropSurplus,
@@ -47,7 +47,7 @@ const COUNTED_BYTES = 64 * 1024 * 1024;
  * what keeps the rest of the WAL from being cut: nothing has but what is fenced, cut and kept.
  */
 export async function rejoin(member: Member, options: RejoinOptions): Promise<RejoinResult> {
-  await Promise.all([...member.peers.values()].map((peer) => withTimeout(peer.refresh(), READ_TIMEOUT_MS)));
+  await Promise.all([...member.peers.values()].map((peer) => readStatus(peer)));
   await assertReignKnown(member);
   const { context, roles } = member;
   const plans = await Promise.all(namesOf(member).map((name) => planOf(member, name)));
@@ -82,7 +82,7 @@ async function assertReignKnown({ roles, peers, context }: Member): Promise<void
   const peer = peers.get(current.member);
   const untilMs = performance.now() + ASKED_LIMIT_MS;
   while (peer !== undefined && performance.now() < untilMs) {
-    const isRead = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
+    const isRead = await readStatus(peer);
     if (isRead && (peer.status?.epoch ?? 0) >= current.epoch) return;
     await delay(POLL_MS);
   }

@@ -9,7 +9,7 @@ import type { Member } from "./member.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { STATUS_FILE } from "./peer.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { readStatusOrHangUp } from "./peer-status.ts";
 
 /** A daemon publishes every 2 s. */
 const TWIN_LIMIT_MS = 5_000;
@@ -62,8 +62,7 @@ export async function confirmReign(member: Member): Promise<void> {
   const seen = new Set(context.store.receipts().map((receipt) => receipt.member));
   const answers = await Promise.all(
     [...peers.values()].map(async (peer) => {
-      const isRead = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
-      if (!isRead) await peer.disconnect().catch(() => undefined);
+      const isRead = await readStatusOrHangUp(peer);
       const { name } = peer.member;
       return isRead && (peer.status !== null || !seen.has(name)) ? [name] : [];
     }),

@@ -8,7 +8,7 @@ import { MemberError, type MemberErrorCode, notRunning } from "./member-error.ts
 import { upstreamChain } from "./member-plan.ts";
 import { pause } from "./pause.ts";
 import type { Peer } from "./peer.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { readStatusOrHangUp } from "./peer-status.ts";
 import { type Concern, switchoverChecks } from "./readiness.ts";
 
 /** Three heartbeats: who runs has moved its own by then. */
@@ -43,7 +43,7 @@ export async function checkSwitchover(member: Member, to: string): Promise<Switc
       if (!(error instanceof MemberError) || !PASSING.includes(error.code) || performance.now() >= untilMs) throw error;
     }
     await pause(LOOK_INTERVAL_MS, NEVER);
-    await look(peer);
+    await readStatusOrHangUp(peer);
   }
 }
 
@@ -92,11 +92,11 @@ function knownTarget({ context, peers }: Member, to: string): Peer {
 async function assertAlive(peer: Peer): Promise<void> {
   const { name } = peer.member;
   const untilMs = performance.now() + HEARTBEAT_WAIT_MS;
-  let isRead = await look(peer);
+  let isRead = await readStatusOrHangUp(peer);
   const first = isRead ? peer.status?.heartbeat : undefined;
   while (performance.now() < untilMs) {
     await pause(LOOK_INTERVAL_MS, NEVER);
-    isRead = await look(peer);
+    isRead = await readStatusOrHangUp(peer);
     const { heartbeat, state } = peer.status ?? {};
     if (isRead && first !== undefined && heartbeat !== first && state !== "down") return;
   }
@@ -106,13 +106,6 @@ async function assertAlive(peer: Peer): Promise<void> {
     `${name} cannot take over: ${why}`,
     `Start its daemon: \`afterimage run\` on ${name}.`,
   );
-}
-
-/** Reads what the peer says now. @returns whether it could be read, in time. */
-export async function look(peer: Peer): Promise<boolean> {
-  const isRead = await withTimeout(peer.refresh(), READ_TIMEOUT_MS);
-  if (!isRead) await peer.disconnect().catch(() => undefined);
-  return isRead;
 }
 
 const SEE_STATUS = "See `afterimage status`.";

@@ -20,7 +20,8 @@ import { type MemberError, notRunning } from "./member-error.ts";
 import { formatOffer, OFFER_MAX_BYTES, offerName } from "./offer-file.ts";
 import { pause } from "./pause.ts";
 import type { Peer } from "./peer.ts";
-import { checkSwitchover, look, type SwitchoverTarget } from "./switchover-check.ts";
+import { readStatusOrHangUp } from "./peer-status.ts";
+import { checkSwitchover, type SwitchoverTarget } from "./switchover-check.ts";
 import {
   behind,
   cancelled,
@@ -317,7 +318,7 @@ export class Switchover {
     const isServed = () => peer.status?.role === "operational" && peer.status.state === "operational";
     const isFollowing = () => [...member.context.databases.keys()].every((name) => member.mirrors.has(name));
     while (performance.now() < untilMs && member.running) {
-      await look(peer);
+      await readStatusOrHangUp(peer);
       if (isServed() && isFollowing()) return;
       await this.#pause();
     }
@@ -334,7 +335,7 @@ export class Switchover {
     { isDone, tooLate }: { isDone: (status: MemberStatus) => boolean; tooLate: () => MemberError },
   ): Promise<void> {
     for (;;) {
-      await look(peer);
+      await readStatusOrHangUp(peer);
       if (peer.status !== null && isDone(peer.status)) return;
       if (this.#command?.signal.aborted === true) throw cancelled();
       if (!this.#member.running) throw notRunning(this.#member.context.self.name);

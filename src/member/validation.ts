@@ -5,7 +5,7 @@ import type { CheckResult } from "./check-result.ts";
 import { awaitHeartbeat, type ClockReading } from "./heartbeat-clock.ts";
 import type { Member } from "./member.ts";
 import type { Peer } from "./peer.ts";
-import { READ_TIMEOUT_MS, withTimeout } from "./peer-status.ts";
+import { readStatus } from "./peer-status.ts";
 import { type PossibleLoss, possibleLosses } from "./possible-losses.ts";
 import {
   isDemoted,
@@ -80,6 +80,6 @@ function asDown(status: MemberStatus): MemberStatus {
 
 /** Null when the heartbeat stands still, or cannot be read. */
 async function readClock(peer: Peer): Promise<ClockReading | null> {
-  if (!(await withTimeout(peer.refresh(), READ_TIMEOUT_MS))) return null;
+  if (!(await readStatus(peer))) return null;
   return await awaitHeartbeat(peer).catch(() => null);
 }

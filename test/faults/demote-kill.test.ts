@@ -7,11 +7,19 @@ import { compareDatabases, settleDatabase } from "../../src/demo/compare-databas
 import type { DemoSet } from "../../src/demo/demo-set.ts";
 import { ManagedProcess } from "../../src/demo/managed-process.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
-import { StateStore } from "../../src/journal/state-store.ts";
 import { RUNBOOK_STEPS } from "../../src/member/runbook-steps.ts";
 import { afterimage, type Ended } from "../cli/afterimage.ts";
 import { countEntries, createEntries } from "../support/entries.ts";
-import { createSet, killDaemon, MIRROR, OPERATIONAL, PAIR, startAll, untilLevel } from "../support/mirror-set.ts";
+import {
+  createSet,
+  killDaemon,
+  MIRROR,
+  OPERATIONAL,
+  PAIR,
+  roleOf,
+  startAll,
+  untilLevel,
+} from "../support/mirror-set.ts";
 
 const LIMIT_MS = 400_000;
 const DAEMON = join(import.meta.dirname, "killable-daemon.ts");
@@ -115,11 +123,6 @@ async function killDaemonOf(set: DemoSet, member: string): Promise<void> {
 
 async function run(set: DemoSet, member: string, ...args: string[]): Promise<Ended> {
   return await afterimage([...args, "--config", set.configPath, "--node", member], { cwd: set.root });
-}
-
-function roleOf(set: DemoSet, member: string): string {
-  using store = StateStore.openReadOnly(join(set.statePath(member), "state.db"));
-  return store.role()?.role ?? "none";
 }
 
 function same(a: object, b: object): boolean {

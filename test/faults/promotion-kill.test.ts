@@ -3,17 +3,15 @@
  * one from which it gets what it has not received. Run again, it ends done, with one operational member and nothing lost.
  */
 import { renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import type { DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
-import { StateStore } from "../../src/journal/state-store.ts";
 import { RUNBOOK_STEPS } from "../../src/member/runbook-steps.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
 import { afterimage } from "../cli/afterimage.ts";
 import { countEntries, createEntries } from "../support/entries.ts";
-import { createSet, expectPageEqual, MIRROR, OPERATIONAL } from "../support/mirror-set.ts";
+import { createSet, expectPageEqual, MIRROR, OPERATIONAL, roleOf } from "../support/mirror-set.ts";
 import { InstructedDaemons } from "./instructed-daemons.ts";
 
 const LIMIT_MS = 900_000;
@@ -54,10 +52,10 @@ async function promoteAndKill({ step, victim }: (typeof CASES)[number]): Promise
   daemons.instruct(step, victim);
   const promotion = promote(set);
   await until(set, `${victim} dies at ${step}`, () => !daemons.isRunning(victim));
-  const role = roleOf(set);
+  const role = roleOf(set, MIRROR);
   await promotion;
   await serve(set, daemons, victim);
-  if (roleOf(set) === "mirror") expect(await promote(set)).toMatchObject({ code: 0 });
+  if (roleOf(set, MIRROR) === "mirror") expect(await promote(set)).toMatchObject({ code: 0 });
   await until(set, `${MIRROR} is operational`, () => set.status(MIRROR)?.state === "operational");
   set.takeOver(MIRROR);
   addEntries(set.databasePath(MIRROR), "after", 10);
@@ -105,11 +103,6 @@ async function serve(set: DemoSet, daemons: InstructedDaemons, member: string): 
 
 async function promote(set: DemoSet): Promise<unknown> {
   return await afterimage(["promote", "--node", MIRROR], { cwd: set.root });
-}
-
-function roleOf(set: DemoSet): string {
-  using store = StateStore.openReadOnly(join(set.statePath(MIRROR), "state.db"));
-  return store.role()?.role ?? "none";
 }
 
 function same(set: DemoSet, member: string, rows: object): boolean {

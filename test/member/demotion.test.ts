@@ -1,47 +1,23 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
 import type { RunbookStep } from "../../src/member/runbook-steps.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
-import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
-import { addVisits, createClinic } from "../support/members.ts";
+import { addVisits } from "../support/members.ts";
 import {
   codesOf,
   endOf,
+  publishedStatus,
   SERVED_SET,
   type ServedMember,
   served,
+  servedPair,
   until,
   visitsPath,
   writeVisits,
 } from "../support/served-members.ts";
 import { openSetMember, setInboxPath } from "../support/set-members.ts";
-import { temporaryDirectory } from "../support/temporary-directory.ts";
-
-interface Pair {
-  readonly root: string;
-  readonly lisbon: ServedMember;
-  readonly porto: ServedMember;
-}
-
-/** Both at the end of a journal of so many visits. */
-async function servedPair(visits: number): Promise<Pair> {
-  const root = temporaryDirectory();
-  createClinic(visitsPath(root, "lisbon")).close();
-  const lisbon = await served(root, "lisbon");
-  const porto = await served(root, "porto");
-  writeVisits(root, "lisbon", visits);
-  await lisbon.member.rotate();
-  await until("porto is level", () => endOf(porto.member) !== "-" && endOf(porto.member) === endOf(lisbon.member));
-  return { root, lisbon, porto };
-}
-
-function statusOf(root: string, member: string): MemberStatus | null {
-  const file = join(root, member, "mailbox", "status.json");
-  return existsSync(file) ? parseMemberStatus(readFileSync(file, "utf8")) : null;
-}
 
 function writesOf(root: string, member: string): string {
   const database = new Database(visitsPath(root, member));
@@ -68,7 +44,7 @@ test("a demoted member ships everything, is continued without force or loss, and
   expect(await isFenced(visitsPath(root, "lisbon"))).toBe(true);
   expect(writesOf(root, "lisbon")).toBe("SQLITE_READONLY");
   await expect(lisbon.member.unfence()).rejects.toMatchObject({ code: "UNFENCE_REFUSED" });
-  await until("it says so", () => statusOf(root, "lisbon")?.errors[0]?.code === "DEMOTED");
+  await until("it says so", () => publishedStatus(root, "lisbon")?.errors[0]?.code === "DEMOTED");
 
   const end = lisbon.member.context.store.database("visits")?.received;
   const promoted = await porto.member.promote({});

@@ -14,6 +14,7 @@ import {
   type ServedMember,
   served,
   until,
+  untilLevel,
   visitsPath,
   writeVisits,
 } from "../support/served-members.ts";
@@ -43,12 +44,6 @@ function secondMachine(root: string, others: readonly string[]): string {
 
 function errorsOf({ member }: ServedMember): string[] {
   return member.roles.errors.map(({ code }) => code);
-}
-
-async function untilLevel(mirror: ServedMember, operational: ServedMember): Promise<void> {
-  await operational.member.rotate();
-  const level = () => endOf(mirror.member) !== "-" && endOf(mirror.member) === endOf(operational.member);
-  await until("the mirror is level", level);
 }
 
 async function setBack(root: string): Promise<{ lisbon: ServedMember; porto: ServedMember; end: string }> {

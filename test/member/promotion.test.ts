@@ -1,15 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
-import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
 import { afterimage } from "../cli/afterimage.ts";
 import { createClinic } from "../support/members.ts";
 import {
   codesOf,
   endOf,
+  publishedStatus,
   SERVED_SET,
   SPOKES,
   served,
@@ -20,11 +19,6 @@ import {
 } from "../support/served-members.ts";
 import { openSetMember } from "../support/set-members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
-
-function statusOf(root: string, member: string): MemberStatus | null {
-  const file = join(root, member, "mailbox", "status.json");
-  return existsSync(file) ? parseMemberStatus(readFileSync(file, "utf8")) : null;
-}
 
 test("a promoted mirror goes on where it ended, its followers cross into the epoch, and the former one is fenced", async () => {
   const root = temporaryDirectory();
@@ -62,7 +56,7 @@ test("a promoted mirror goes on where it ended, its followers cross into the epo
   expect(again.member.context.store.catalogue.epochs(VISITS)).toEqual([4, 1]);
 
   const former = await served(root, "lisbon");
-  await until("lisbon is deposed", () => statusOf(root, "lisbon")?.state === "fenced");
+  await until("lisbon is deposed", () => publishedStatus(root, "lisbon")?.state === "fenced");
   expect(await isFenced(visitsPath(root, "lisbon"))).toBe(true);
   expect(former.member.context.store.role()).toEqual({ role: "deposed", epoch: 1, by: 4 });
 
@@ -168,8 +162,8 @@ test("a mirror that holds what is in no later epoch stops, says so, and takes no
   const txid = (integrated.txid - 1n).toString(16).padStart(16, "0");
   const promoted = { epoch: 2, member: "faro", reason: "promotion" as const, startedAt: new Date().toISOString() };
   porto.member.roles.learn("faro", [{ ...promoted, starts: { visits: `1:${txid}:80000000000000aa` } }]);
-  await until("porto says that it has diverged", () => statusOf(root, "porto")?.state === "inconsistent");
-  expect(statusOf(root, "porto")?.databases[VISITS]).toMatchObject({
+  await until("porto says that it has diverged", () => publishedStatus(root, "porto")?.state === "inconsistent");
+  expect(publishedStatus(root, "porto")?.databases[VISITS]).toMatchObject({
     integrated: { epoch: 1 },
     error: { code: "DIVERGED", hint: expect.stringContaining("afterimage rejoin") },
   });

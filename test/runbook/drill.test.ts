@@ -4,34 +4,15 @@ import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { type DrillOptions, drill } from "../../src/runbook/drill.ts";
 import { isFenced } from "../../src/sqlite/fence.ts";
-import { createClinic } from "../support/members.ts";
 import {
   codesOf,
   endOf,
   type ServedMember,
-  served,
+  servedPair,
   until,
   visitsPath,
   writeVisits,
 } from "../support/served-members.ts";
-import { temporaryDirectory } from "../support/temporary-directory.ts";
-
-interface Mirrored {
-  readonly root: string;
-  readonly lisbon: ServedMember;
-  readonly porto: ServedMember;
-}
-
-async function mirrored(visits: number): Promise<Mirrored> {
-  const root = temporaryDirectory();
-  createClinic(visitsPath(root, "lisbon")).close();
-  const lisbon = await served(root, "lisbon");
-  const porto = await served(root, "porto");
-  writeVisits(root, "lisbon", visits);
-  await lisbon.member.rotate();
-  await until("porto is level", () => endOf(porto.member) !== "-" && endOf(porto.member) === endOf(lisbon.member));
-  return { root, lisbon, porto };
-}
 
 function options({ member }: ServedMember, more: Partial<DrillOptions> = {}): DrillOptions {
   const { configuration, self } = member.context;
@@ -58,7 +39,7 @@ function visitsIn(path: string): number {
 }
 
 test("copies are promoted with what waits, the mirror stays as it is, and nothing is left but an event", async () => {
-  const { root, lisbon, porto } = await mirrored(20);
+  const { root, lisbon, porto } = await servedPair(20);
   await porto.member.pause();
   writeVisits(root, "lisbon", 5);
   await lisbon.member.rotate();
@@ -102,7 +83,7 @@ test("copies are promoted with what waits, the mirror stays as it is, and nothin
 }, 60_000);
 
 test("kept copies can be written to by applications, and the next drill leaves them alone", async () => {
-  const { root, porto } = await mirrored(7);
+  const { root, porto } = await servedPair(7);
   const directory = join(root, "elsewhere");
   mkdirSync(directory);
   const { kept, databases } = await drill(options(porto, { keep: true, directory }));
@@ -114,7 +95,7 @@ test("kept copies can be written to by applications, and the next drill leaves t
 }, 60_000);
 
 test("a script that finds fault, or takes too long, fails the drill, and an event says so", async () => {
-  const { root, porto } = await mirrored(2);
+  const { root, porto } = await servedPair(2);
   const faulty = await drill(options(porto, { script: program(root, "echo no patients >&2; exit 3") }));
   expect(faulty).toMatchObject({ ok: false, script: { error: { code: "DRILL_SCRIPT" } } });
   expect(faulty.script?.error?.message).toMatch(/ended with 3: no patients$/);
@@ -129,7 +110,7 @@ test("a script that finds fault, or takes too long, fails the drill, and an even
 }, 60_000);
 
 test("what a killed drill has left goes with the next one", async () => {
-  const { porto } = await mirrored(2);
+  const { porto } = await servedPair(2);
   const left = join(porto.member.context.self.state, "drill-porto");
   mkdirSync(left);
   writeFileSync(join(left, "visits.db"), "half a copy");
@@ -138,7 +119,7 @@ test("what a killed drill has left goes with the next one", async () => {
 }, 60_000);
 
 test("an operational member, an unknown database, and a copy for which there is no room are refused", async () => {
-  const { lisbon, porto } = await mirrored(2);
+  const { lisbon, porto } = await servedPair(2);
   await expect(drill(options(lisbon))).rejects.toMatchObject({ code: "NOT_A_MIRROR" });
   await expect(drill(options(porto, { databases: ["shop"] }))).rejects.toMatchObject({ code: "DATABASE_UNKNOWN" });
   const { configuration } = porto.member.context;

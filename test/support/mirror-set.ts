@@ -1,9 +1,11 @@
 /** Mirror sets of real daemons for integration tests: started, watched, compared and cleaned up. */
+import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { compareDatabases, integrityCheck, settleDatabase } from "../../src/demo/compare-databases.ts";
 import { type DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
 import type { ManagedProcess } from "../../src/demo/managed-process.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
+import { StateStore } from "../../src/journal/state-store.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 export const OPERATIONAL = "lisbon";
@@ -61,6 +63,12 @@ export async function untilReadable(set: DemoSet, mirror: string): Promise<void>
 export async function killDaemon(daemon: ManagedProcess): Promise<void> {
   daemon.kill("SIGKILL");
   await daemon.exited;
+}
+
+/** The role in a member's state, whether its daemon runs or not. */
+export function roleOf(set: DemoSet, member: string): string {
+  using store = StateStore.openReadOnly(join(set.statePath(member), "state.db"));
+  return store.role()?.role ?? "none";
 }
 
 /** Waits until every mirror shows the same as the operational database, by `look`, and says that it is at its end. */

@@ -1,10 +1,14 @@
 /** Members of a set of three that are served in the test's own process: lisbon, porto that follows it, faro that follows porto. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import Database from "better-sqlite3";
 import { onTestFinished } from "vitest";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import type { Member } from "../../src/member/member.ts";
-import { addVisits } from "./members.ts";
+import { type MemberStatus, parseMemberStatus } from "../../src/status/member-status.ts";
+import { addVisits, createClinic } from "./members.ts";
 import { openSetMember, type SetShape, setDatabasePath } from "./set-members.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 
 export const VISITS = "visits";
 export const SERVED_SET = { mirror: "clinic", databases: [VISITS], members: ["lisbon", "porto", "faro"] };
@@ -47,6 +51,36 @@ export async function served(
   };
   onTestFinished(() => running.stop());
   return running;
+}
+
+export interface ServedPair {
+  readonly root: string;
+  readonly lisbon: ServedMember;
+  readonly porto: ServedMember;
+}
+
+/** lisbon and porto, both at the end of a journal of so many visits. */
+export async function servedPair(visits: number): Promise<ServedPair> {
+  const root = temporaryDirectory();
+  createClinic(visitsPath(root, "lisbon")).close();
+  const lisbon = await served(root, "lisbon");
+  const porto = await served(root, "porto");
+  writeVisits(root, "lisbon", visits);
+  await untilLevel(porto, lisbon);
+  return { root, lisbon, porto };
+}
+
+/** Cuts, and waits until the mirror has integrated all of it. */
+export async function untilLevel(mirror: ServedMember, operational: ServedMember): Promise<void> {
+  await operational.member.rotate();
+  const level = () => endOf(mirror.member) !== "-" && endOf(mirror.member) === endOf(operational.member);
+  await until("the mirror is level", level);
+}
+
+/** What a member has published; null when it has nothing yet. */
+export function publishedStatus(root: string, member: string): MemberStatus | null {
+  const file = join(root, member, "mailbox", "status.json");
+  return existsSync(file) ? parseMemberStatus(readFileSync(file, "utf8")) : null;
 }
 
 export function visitsPath(root: string, member: string): string {
