@@ -1,5 +1,6 @@
 /** What the daemon listens on: the ports of `http` and `listen`, and the certificate for HTTP. */
 import { X509Certificate } from "node:crypto";
+import { statSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { errnoOf, messageOf } from "../errno.ts";
@@ -12,6 +13,7 @@ const CONNECT_MS = 3_000;
 const DAY_MS = 86_400_000;
 /** Certificates are renewed a month before they end, mostly. */
 const EXPIRES_SOON_DAYS = 14;
+const READABLE_BY_ALL = 0o004;
 
 interface Address {
   readonly address: string;
@@ -84,6 +86,10 @@ export function checkCertificate(
     const { cert } = loadCertificate(files);
     const endsMs = Date.parse(new X509Certificate(cert).validTo);
     const until = new Date(endsMs).toISOString();
+    if ((statSync(files.key).mode & READABLE_BY_ALL) !== 0) {
+      const message = `every user of this machine may read its private key ${files.key}`;
+      return failure(check, message, `Run \`chmod o-r ${files.key}\`; whoever has read it can pose as this member.`);
+    }
     if (endsMs < nowMs) return failure(check, `it was valid until ${until}`, hint);
     if (endsMs < nowMs + EXPIRES_SOON_DAYS * DAY_MS) return warning(check, `it is valid until ${until} only`, hint);
     return ok(check, `valid until ${until}`);

@@ -1,4 +1,5 @@
 import { type CheckResult, failed } from "../member/check-result.ts";
+import { checkApplications } from "./check-applications.ts";
 import { checkDatabases } from "./check-databases.ts";
 import { checkDirectories } from "./check-directories.ts";
 import { checkFileSystems } from "./check-file-systems.ts";
@@ -14,6 +15,7 @@ const CHECKS: readonly Check[] = [
   checkFileSystems,
   checkFreeSpace,
   checkDatabases,
+  checkApplications,
   checkHooks,
   checkPorts,
   checkMailboxes,

@@ -1,6 +1,6 @@
 /** File systems, ports, certificates and what other members say: each check in this process. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -119,6 +119,12 @@ test("a certificate that ends soon is a warning; one that has ended, or is none,
   });
   const inDays = (days: number) => checkCertificate(files, Date.now() + days * DAY_MS).level;
   expect([inDays(1), inDays(80), inDays(91)]).toEqual(["OK", "WARN", "FAIL"]);
+  chmodSync(files.key, 0o644);
+  expect(checkCertificate(files, Date.now())).toMatchObject({
+    level: "FAIL",
+    hint: expect.stringContaining("chmod o-r"),
+  });
+  chmodSync(files.key, 0o640);
   writeFileSync(files.certificate, "nonsense");
   expect(checkCertificate(files, Date.now())).toMatchObject({
     level: "FAIL",
