@@ -73,7 +73,8 @@ export type AlertSection = { readonly [Key in keyof AlertConfiguration]?: AlertC
 
 const MINUTE_MS = 60_000;
 
-const DEFAULTS: AlertConfiguration = {
+/** What holds where no section says anything. */
+export const ALERT_DEFAULTS: AlertConfiguration = {
   receivedLagMs: 5 * MINUTE_MS,
   integratedLagMs: 10 * MINUTE_MS,
   upstreamSilentMs: MINUTE_MS,
@@ -98,7 +99,7 @@ export function alertConfiguration(configuration: Configuration, self: MemberCon
       const value = section[name];
       if (value !== undefined) return value;
     }
-    return DEFAULTS[name];
+    return ALERT_DEFAULTS[name];
   };
   return {
     receivedLagMs: key("receivedLagMs"),

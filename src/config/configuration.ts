@@ -104,6 +104,10 @@ export interface HttpConfiguration {
   readonly port: number;
   /** PEM files of a certificate, with its chain, and of its key; null for HTTP without TLS. */
   readonly tls: { readonly certificate: string; readonly key: string } | null;
+  /** Whether the page is there, which shows more than health checks do. */
+  readonly page: boolean;
+  /** Names by which browsers reach the page, besides addresses and those of the machine. */
+  readonly names: readonly string[];
 }
 
 export interface BackupConfiguration {

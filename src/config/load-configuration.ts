@@ -8,7 +8,9 @@ import { ConfigError, type Fault, formatFault } from "./config-error.ts";
 import type { Configuration, MemberConfiguration } from "./configuration.ts";
 import { type CheckedMember, crossChecks, mailboxDirectory } from "./cross-checks.ts";
 import { type DatabaseSet, isPattern, patternFault } from "./database-pattern.ts";
-import { databaseNameFault, memberNameFault, type Sections, sections } from "./schema.ts";
+import { keysOf, schemaAt } from "./key-notes.ts";
+import { databaseNameFault, memberNameFault } from "./names.ts";
+import { type Sections, sections } from "./schema.ts";
 import { sectionFaults } from "./section-faults.ts";
 import { type Environment, type KeyPath, YamlSource } from "./yaml-source.ts";
 
@@ -85,15 +87,14 @@ class Loader {
   #configuration(): Configuration | null {
     const value = this.#source.value();
     if (value === undefined) return null;
-    const { schema } = this.#sections.top;
-    const parsed = schema.safeParse(value);
+    const parsed = this.#sections.top.safeParse(value);
     if (!parsed.success) this.#addIssues([], parsed.error);
     // The members of a file with a fault elsewhere are checked all the same.
     const raw = isRecord(value) ? value : {};
     const members = this.#members(isRecord(raw.members) ? raw.members : {});
-    const ssh = this.#section("ssh", this.#sections.ssh.schema.safeParse(raw.ssh ?? {}));
-    const journal = this.#section("journal", this.#sections.journal.schema.safeParse(raw.journal ?? {}));
-    const alerts = this.#section("alerts", this.#sections.alerts.schema.safeParse(raw.alerts ?? {}));
+    const ssh = this.#section("ssh", this.#sections.ssh.safeParse(raw.ssh ?? {}));
+    const journal = this.#section("journal", this.#sections.journal.safeParse(raw.journal ?? {}));
+    const alerts = this.#section("alerts", this.#sections.alerts.safeParse(raw.alerts ?? {}));
     this.#crossCheck(raw, members, ssh?.knownHosts ?? null);
     if (!parsed.success || ssh === null || journal === null || alerts === null) return null;
     const { mirror, operational, onIsolation, timeZone = null } = parsed.data;
@@ -112,7 +113,7 @@ class Loader {
     this.#addNameFaults(["members"], names, memberNameFault, "MEMBER_NAME_INVALID", "MEMBER_NAME_DUPLICATE");
     return names.flatMap((name) => {
       const path = ["members", name];
-      const parsed = this.#sections.member.schema.safeParse(raw[name]);
+      const parsed = this.#sections.member.safeParse(raw[name]);
       if (!parsed.success) {
         this.#addIssues(path, parsed.error);
         return [];
@@ -168,21 +169,9 @@ class Loader {
   }
 
   #keysAt(path: KeyPath): readonly string[] {
-    if (path.length === 0) return this.#sections.top.keys;
-    if (path[0] === "ssh") return this.#sections.ssh.keys;
-    if (path[0] === "journal") return this.#sections.journal.keys;
-    if (path[0] === "alerts") return alertKeys(this.#sections, path[1]);
-    if (path.length === 2) return this.#sections.member.keys;
-    if (path[2] === "alerts") return alertKeys(this.#sections, path[3]);
-    if (path[2] === "drill") return this.#sections.drill.keys;
-    if (path[2] === "hooks") return this.#sections.hooks.keys;
-    if (path[2] === "http") return path.length === 3 ? this.#sections.http.keys : this.#sections.tls.keys;
-    return path[2] === "listen" ? this.#sections.listen.keys : this.#sections.backup.keys;
+    const section = schemaAt(this.#sections.file, path);
+    return section === null ? [] : keysOf(section).map(([key]) => key);
   }
-}
-
-function alertKeys({ alerts }: Sections, inner: string | number | undefined): readonly string[] {
-  return inner === "webhook" || inner === "mail" || inner === "ping" ? alerts.inner[inner] : alerts.keys;
 }
 
 function databaseSet(databases: Readonly<Record<string, string>>): DatabaseSet {

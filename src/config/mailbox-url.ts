@@ -22,6 +22,9 @@ export type Mailbox = FileMailbox | SftpMailbox;
 
 const SFTP_PORT = 22;
 
+/** An SSH host key's fingerprint, as OpenSSH prints it. */
+export const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/;
+
 /** Returns the reason as text when `address` is not a mailbox address. */
 export function parseMailbox(address: string): Mailbox | string {
   const url = URL.parse(address);

@@ -22,14 +22,37 @@ const BYTES: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
+/** What a duration is written like; its length may be out of a key's limits. */
+export const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/;
+
 /** Milliseconds of `50ms`, `2s`, `1h30m`, `14d`; null when the text is no duration. The unit is required. */
 export function parseDuration(text: string): number | null {
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/.test(text)) return null;
+  if (!DURATION.test(text)) return null;
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)) {
     total += Number(amount) * (MILLISECONDS[unit ?? ""] ?? Number.NaN);
   }
   return safeInteger(total);
+}
+
+const UNITS: readonly (readonly [string, number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1_000],
+  ["ms", 1],
+];
+
+/** What `parseDuration` reads as so many milliseconds, in days and smaller units: `1h30m`. */
+export function formatDuration(durationMs: number): string {
+  let leftMs = durationMs;
+  let text = "";
+  for (const [unit, unitMs] of UNITS) {
+    const amount = Math.floor(leftMs / unitMs);
+    if (amount > 0) text += `${amount}${unit}`;
+    leftMs -= amount * unitMs;
+  }
+  return text;
 }
 
 /** Bytes of `64MiB`, `1.5GB`, `4096`; null when the text is no size. Without a unit it is bytes. */

@@ -4,6 +4,7 @@
  * Times of two machines are never compared: `delay` and the schedule look at when this member took a segment in, by its own
  * clock; `until` looks at when the segment was cut, which is what an operator sees and names.
  */
+import { formatDuration } from "../config/quantities.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { formatTxid, parseTxid, type Txid, toTxid } from "../ltx/position.ts";
 
@@ -82,7 +83,7 @@ export function describeHold(hold: Hold, transactions: number): string {
     case "until":
       return `until ${hold.until.kind === "txid" ? "transaction " : ""}${formatUntil(hold.until)}: ${wait}`;
     case "delay":
-      return `delay ${describeDuration(hold.delayMs)}: ${wait}`;
+      return `delay ${formatDuration(hold.delayMs)}: ${wait}`;
     case "window":
       return `window: next at ${new Date(hold.endsAtMs).toISOString()}: ${wait}`;
     default: {
@@ -103,24 +104,4 @@ export function parseUntil(text: string): Until | null {
   if (txid !== null) return { kind: "txid", txid };
   const timeMs = Date.parse(text);
   return Number.isNaN(timeMs) ? null : { kind: "time", timeMs };
-}
-
-const UNITS: readonly (readonly [string, number])[] = [
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1_000],
-  ["ms", 1],
-];
-
-/** As in the configuration: `1h30m`. */
-function describeDuration(durationMs: number): string {
-  let leftMs = durationMs;
-  let text = "";
-  for (const [unit, unitMs] of UNITS) {
-    const amount = Math.floor(leftMs / unitMs);
-    if (amount > 0) text += `${amount}${unit}`;
-    leftMs -= amount * unitMs;
-  }
-  return text;
 }

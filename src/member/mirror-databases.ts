@@ -6,7 +6,7 @@
  * one that lives, is believed that it has a database no longer. Nothing is deleted.
  */
 import { configuredPath, type DatabaseSet } from "../config/database-pattern.ts";
-import { databaseNameFault } from "../config/schema.ts";
+import { databaseNameFault } from "../config/names.ts";
 import type { MemberState } from "../status/member-status.ts";
 import type { DatabaseNotes } from "./database-notes.ts";
 import { inboxNames, isEmptyInbox } from "./inbox-directory.ts";

@@ -14,7 +14,7 @@ import {
   pathOf,
   patternDirectory,
 } from "../config/database-pattern.ts";
-import { databaseNameFault } from "../config/schema.ts";
+import { databaseNameFault } from "../config/names.ts";
 import { messageOf } from "../errno.ts";
 import { isWholeDatabase } from "../sqlite/whole-database.ts";
 import type { ErrorView } from "../status/member-status.ts";
