@@ -1,24 +1,32 @@
 /** `afterimage run`: the daemon, in the foreground. It ends with 0 after SIGTERM or SIGINT, and reads its configuration again on SIGHUP. */
 import { setFlagsFromString } from "node:v8";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { EXIT } from "./exit-codes.ts";
 import { createLogger } from "./logger.ts";
 import { openConfiguration } from "./open-configuration.ts";
 import { openMember } from "./open-member.ts";
+import { openOverseer } from "./open-overseer.ts";
 import type { Register } from "./register.ts";
 import { stopRequest } from "./stop-request.ts";
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-export async function run(args: GlobalOptions, io: CommandIo): Promise<number> {
+interface RunOptions {
+  readonly tellParent?: boolean;
+}
+
+export async function run(args: RunOptions & GlobalOptions, io: CommandIo): Promise<number> {
   keepHeapSmall();
   const selection = openConfiguration(args, io);
   const logger = createLogger(io, args.quiet === true ? "warn" : "info");
   const stop = stopRequest(STOP_SIGNALS);
   let reload = async () => {};
   process.on("SIGHUP", () => reload());
-  const opened = await openMember(selection, logger, () => openConfiguration(args, io).configuration);
+  const opened = await openMember(selection, logger, {
+    readConfiguration: () => openConfiguration(args, io).configuration,
+    overseer: await openOverseer(args.tellParent === true, logger),
+  });
   // What goes wrong is an event, and in the log.
   reload = () =>
     opened.reload().then(
@@ -45,5 +53,8 @@ export const registerRun: Register = (program, execute) => {
   program
     .command("run")
     .description("serve this member in the foreground: capture, ship, receive, integrate")
-    .action((_options: object, command: Command) => execute(command, run));
+    .addOption(new Option("--tell-parent", "say over the IPC channel when it serves, and what happens").hideHelp())
+    .action((options: RunOptions, command: Command) =>
+      execute(command, (globals, io) => run({ ...globals, ...options }, io)),
+    );
 };

@@ -20,7 +20,16 @@ export interface Live {
 
 type Fixed = Pick<
   MemberContext,
-  "store" | "logger" | "nowMs" | "databaseMissing" | "isRemoved" | "changed" | "journalGrew" | "event" | "steps"
+  | "store"
+  | "logger"
+  | "nowMs"
+  | "databaseMissing"
+  | "isRemoved"
+  | "changed"
+  | "journalGrew"
+  | "event"
+  | "steps"
+  | "overseer"
 >;
 
 interface Parts extends Fixed {

@@ -4,6 +4,7 @@ import type { EventLevel } from "../journal/event-log.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import type { Tally } from "../metrics/tally.ts";
+import type { Overseer } from "../overseer/overseer.ts";
 import type { EpochHistory } from "../roles/epoch-history.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
@@ -43,6 +44,8 @@ export interface MemberContext {
   readonly hooks: MemberHooks;
   /** What commands that change roles have done. */
   readonly steps: RunbookSteps;
+  /** Who is told how the daemon is. */
+  readonly overseer: Overseer;
   /** Counted for metrics. */
   readonly tally: Tally;
   /** Keeps an event in the state database and logs it. */

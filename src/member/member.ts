@@ -11,6 +11,7 @@ import { configuredPath } from "../config/database-pattern.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { MemberMetrics } from "../metrics/member-metrics.ts";
+import { NO_OVERSEER } from "../overseer/overseer.ts";
 import { knownEpoch } from "../roles/role-state.ts";
 import type { ErrorView, FollowerStatus, MemberRole, MemberStatus } from "../status/member-status.ts";
 import { alertFacts } from "./alert-facts.ts";
@@ -176,10 +177,11 @@ export class Member extends MemberCommands implements AsyncDisposable {
     this.alerts = new MemberAlerts(this.context, (unknownMs) => alertFacts(this, unknownMs), options.nowMs);
   }
 
-  #makeContext(store: StateStore, { logger, nowMs = Date.now, onStep }: MemberOptions): MemberContext {
+  #makeContext(store: StateStore, options: MemberOptions): MemberContext {
+    const { logger, nowMs = Date.now, onStep, overseer = NO_OVERSEER } = options;
     const steps = new RunbookSteps(onStep);
     return liveContext(this.#live, {
-      ...{ store, logger, nowMs, steps, roles: this.roles },
+      ...{ store, logger, nowMs, steps, roles: this.roles, overseer },
       hooks: () => this.hooks,
       databaseMissing: () => this.databasesMoved.set(),
       isRemoved: (name) => this.role === "operational" && this.#found.isGone(name, this.#live.self),
@@ -312,9 +314,12 @@ export class Member extends MemberCommands implements AsyncDisposable {
   }
 
   #event(...[level, code, database, message, data]: Parameters<MemberContext["event"]>): void {
-    this.context.tally.add("events", `${level} ${code}`);
-    this.context.store.addEvent({ atMs: this.context.nowMs(), level, code, database, message, data: data ?? null });
-    this.context.logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
+    const { tally, store, overseer, logger, nowMs } = this.context;
+    const event = { atMs: nowMs(), level, code, database, message, data: data ?? null };
+    tally.add("events", `${level} ${code}`);
+    store.addEvent(event);
+    overseer.event(event);
+    logger[level]({ code, ...(database === null ? {} : { database }), ...data }, message);
   }
 
   #dutyOf(database: string): OperationalDuty | MirrorDuty | undefined {
@@ -333,13 +338,8 @@ export class Member extends MemberCommands implements AsyncDisposable {
     const parts = {
       // Databases that are being made writable are not served yet.
       ...{ role, duty: state.role === "claimed" ? ("none" as const) : duty, epoch: knownEpoch(state) },
-      duties,
-      followers,
-      journal,
+      ...{ duties, followers, journal, errors, upstream, watchdog },
       alerts: this.alerts.view,
-      errors,
-      upstream,
-      watchdog,
       run: this.daemonRun.view,
       seen: this.known.seen,
       collecting: this.collecting,

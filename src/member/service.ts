@@ -67,13 +67,18 @@ class Service {
   /** Throws what a unit failed with. */
   async run(): Promise<void> {
     const until = AbortSignal.any([this.#stop, this.#halt.signal]);
+    const { overseer } = this.#member.context;
+    const carryOut = () => this.#serial.run(() => this.#carryOut()).catch((error: unknown) => this.#fail(error));
     this.#member.reloader = () => this.#serial.run(() => this.#reload());
     try {
+      await carryOut();
+      if (!until.aborted) overseer.ready();
       while (!until.aborted) {
-        await this.#serial.run(() => this.#carryOut()).catch((error: unknown) => this.#fail(error));
         await this.#member.planOutdated.wait(this.#isRoleDone ? LONGEST_WAIT_MS : ROLE_RETRY_MS, until);
+        if (!until.aborted) await carryOut();
       }
     } finally {
+      overseer.stopping();
       this.#member.reloader = null;
       await this.#serial.idle();
       await this.#supervisor.stop();
@@ -126,6 +131,16 @@ class Service {
   }
 
   async #reload(): Promise<ReloadResult> {
+    const { overseer } = this.#member.context;
+    overseer.reloading();
+    try {
+      return await this.#applyAgain();
+    } finally {
+      overseer.ready();
+    }
+  }
+
+  async #applyAgain(): Promise<ReloadResult> {
     const { context } = this.#member;
     const before = context.configuration;
     const { after, changed } = this.#readAgain(before);

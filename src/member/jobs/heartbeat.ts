@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomically, writeFileDurably } from "../../durable-files.ts";
+import type { MemberStatus } from "../../status/member-status.ts";
 import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import { STATUS_FILE } from "../peer.ts";
@@ -16,7 +17,7 @@ export async function runHeartbeatJob(member: Member, stop: AbortSignal): Promis
   let written: number | null = null;
   while (!stop.aborted) {
     if (written !== null && inodeOf(member) !== written) lookWhoPublishes(member);
-    publishStatus(member);
+    member.context.overseer.heartbeat(publishStatus(member));
     written = inodeOf(member);
     await pause(STATUS_SPACING_MS, stop);
     await member.statusChanged.wait(HEARTBEAT_MS - STATUS_SPACING_MS, stop);
@@ -34,24 +35,30 @@ function lookWhoPublishes(member: Member): void {
 }
 
 /** A mailbox that cannot be written to (a full disk, a directory that is not mounted) must not stop capture or integration. */
-export function publishStatus(member: Member): void {
+export function publishStatus(member: Member): MemberStatus {
   const path = statusPath(member);
+  const status = nextStatus(member);
   try {
-    writeFileAtomically(path, nextDocument(member));
+    writeFileAtomically(path, documentOf(status));
   } catch (error) {
     member.context.logger.error({ err: error, path }, "the status document cannot be written");
   }
+  return status;
 }
 
 /** For what other members act upon: it is there after a power cut, too. Throws what keeps it from being written. */
 export function publishStatusDurably(member: Member): void {
-  writeFileDurably(statusPath(member), nextDocument(member));
+  writeFileDurably(statusPath(member), documentOf(nextStatus(member)));
 }
 
 function statusPath({ context }: Member): string {
   return join(context.self.directory, STATUS_FILE);
 }
 
-function nextDocument(member: Member): string {
-  return `${JSON.stringify({ ...member.ownStatus(), run: member.daemonRun.next() })}\n`;
+function nextStatus(member: Member): MemberStatus {
+  return { ...member.ownStatus(), run: member.daemonRun.next() };
+}
+
+function documentOf(status: MemberStatus): string {
+  return `${JSON.stringify(status)}\n`;
 }
