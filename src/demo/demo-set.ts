@@ -1,7 +1,7 @@
 /**
  * A mirror set in one directory: its configuration, its members' directories, and their daemons as real processes.
  *
- * Layout: `afterimage.yaml`, and for each member `<member>/mailbox`, `<member>/state`, `<member>/data/shop.db` and
+ * Layout: `afterimage.yaml`, and for each member `<member>/mailbox`, `<member>/state`, `<member>/data/<database>.db` and
  * `<member>/daemon.log`.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { ManagedProcess } from "./managed-process.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/afterimage", import.meta.url));
 
-/** The name that the database has in the configuration. */
+/** The name that the database has in the configuration, where there is one. */
 export const DATABASE = "shop";
 
 /** The path of a segment in a journal, and its last transaction. */
@@ -39,6 +39,8 @@ interface DemoSetOptions {
   readonly members: readonly DemoMember[];
   /** The `journal` section of the configuration; `rotate: continuous` when not given. */
   readonly journal?: Readonly<Record<string, string | number>>;
+  /** Names of the databases; {@link DATABASE} alone when not given. */
+  readonly databases?: readonly string[];
 }
 
 export class DemoSet {
@@ -46,6 +48,7 @@ export class DemoSet {
   readonly members: readonly DemoMember[];
   #operational: string;
   readonly #journal: Readonly<Record<string, string | number>>;
+  readonly #databases: readonly string[];
   readonly #daemons = new Map<string, ManagedProcess>();
 
   /** Makes the directories and writes the configuration; starts nothing. */
@@ -58,6 +61,7 @@ export class DemoSet {
         mkdirSync(join(this.root, member, directory), { recursive: true });
     }
     this.#journal = options.journal ?? { rotate: "continuous" };
+    this.#databases = options.databases ?? [DATABASE];
     this.configure(null);
   }
 
@@ -87,8 +91,8 @@ export class DemoSet {
     return join(this.root, "afterimage.yaml");
   }
 
-  databasePath(member: string): string {
-    return join(this.root, member, "data", `${DATABASE}.db`);
+  databasePath(member: string, database = DATABASE): string {
+    return join(this.root, member, "data", `${database}.db`);
   }
 
   statePath(member: string): string {
@@ -189,7 +193,7 @@ export class DemoSet {
         ...(mailboxes?.members.get(member) ?? { mailbox: pathToFileURL(this.mailboxPath(member)).href }),
         ...(follows === null || follows === first ? {} : { follows }),
         state: this.statePath(member),
-        databases: { [DATABASE]: this.databasePath(member) },
+        databases: Object.fromEntries(this.#databases.map((name) => [name, this.databasePath(member, name)])),
       };
     }
     const ssh = mailboxes === null ? {} : { ssh: mailboxes.ssh };

@@ -1,12 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { parse, stringify } from "yaml";
 import { compareDatabases, settleDatabase } from "../../src/demo/compare-databases.ts";
 import type { DemoSet } from "../../src/demo/demo-set.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
+import { addVisit, clinicNames, countLevel, createVisits } from "../support/many-databases.ts";
 import { createSet, MIRROR, OPERATIONAL, PAIR } from "../support/mirror-set.ts";
 import { peakResidentBytes, processorMs, residentBytes } from "../support/process-figures.ts";
 
@@ -18,52 +15,23 @@ const SETTLE_MS = 15_000;
 const MOST_OF_A_CORE = 0.05;
 const MOST_BYTES = 300 * MIB;
 
-const NAMES = Array.from({ length: DATABASES }, (_, index) => `clinic-${index}`);
+const NAMES = clinicNames(DATABASES);
 
-function pathOf(set: DemoSet, member: string, name: string): string {
-  return join(set.root, member, "data", `${name}.db`);
-}
-
-/** A set with many databases in place of one. */
-function createManyDatabases(): DemoSet {
-  const set = createSet(PAIR);
-  const configuration = parse(readFileSync(set.configPath, "utf8"));
-  for (const { member } of set.members) {
-    const paths = NAMES.map((name) => [name, pathOf(set, member, name)]);
-    configuration.members[member].databases = Object.fromEntries(paths);
-  }
-  writeFileSync(set.configPath, stringify(configuration));
-  for (const name of NAMES) {
-    const database = new Database(pathOf(set, OPERATIONAL, name));
-    database.pragma("journal_mode = WAL");
-    database.exec("CREATE TABLE visit (id INTEGER PRIMARY KEY, note TEXT)");
-    database.close();
-  }
-  return set;
-}
-
-function addVisit(set: DemoSet, name: string): void {
-  const database = new Database(pathOf(set, OPERATIONAL, name), { timeout: 5_000 });
-  database.exec("INSERT INTO visit (note) VALUES ('came in')");
-  database.close();
-}
-
-/** Waits until the mirror has integrated the given number of transactions of every database. */
+/** Waits until the mirror has integrated at least so many transactions of every database. */
 async function untilLevel(set: DemoSet, transactions: number): Promise<void> {
-  const level = () =>
-    Object.values(set.status(MIRROR)?.databases ?? {}).filter(
-      ({ integrated }) => Number.parseInt(integrated?.txid ?? "0", 16) >= transactions,
-    ).length;
+  const level = () => countLevel(set, MIRROR, transactions);
   const what = `${DATABASES} databases are at transaction ${transactions}`;
   await waitUntil(() => level() === DATABASES, { what, stalledAfterMs: 60_000, progress: () => String(level()) });
 }
 
 test("200 idle databases take less than 5 % of a core and less than 300 MiB, on both sides", async () => {
-  const set = createManyDatabases();
+  const set = createSet(PAIR, undefined, NAMES);
+  const paths = NAMES.map((name) => set.databasePath(OPERATIONAL, name));
+  for (const path of paths) createVisits(path);
   const daemons = set.members.map(({ member }) => set.startDaemon(member));
   const startedMs = performance.now();
   await untilLevel(set, 1);
-  for (const name of NAMES) addVisit(set, name);
+  for (const path of paths) addVisit(path);
   await untilLevel(set, 2);
   const levelMs = Math.round(performance.now() - startedMs);
   console.log(`${DATABASES} databases: mirrors made, and a commit to each shipped and integrated, in ${levelMs} ms`);
@@ -90,7 +58,7 @@ test("200 idle databases take less than 5 % of a core and less than 300 MiB, on 
 
   expect((await set.stopDaemons()).map(({ name }) => name)).toEqual([]);
   for (const name of NAMES) {
-    const [operational, mirror] = [pathOf(set, OPERATIONAL, name), pathOf(set, MIRROR, name)];
+    const [operational, mirror] = [set.databasePath(OPERATIONAL, name), set.databasePath(MIRROR, name)];
     for (const path of [operational, mirror]) settleDatabase(path);
     expect(compareDatabases(operational, mirror)).toMatchObject({ identical: true });
   }

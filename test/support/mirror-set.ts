@@ -24,9 +24,14 @@ const STALLED_AFTER_MS = 60_000;
 export function createSet(
   members: readonly DemoMember[],
   journal?: Readonly<Record<string, string | number>>,
+  databases?: readonly string[],
 ): DemoSet {
   const root = temporaryDirectory();
-  const set = new DemoSet({ root, members, ...(journal === undefined ? {} : { journal }) });
+  const set = new DemoSet({
+    ...{ root, members },
+    ...(journal === undefined ? {} : { journal }),
+    ...(databases === undefined ? {} : { databases }),
+  });
   onTestFinished(async () => {
     const daemons = members.map(({ member }) => set.daemon(member)).filter((daemon) => daemon !== null);
     for (const daemon of daemons) daemon.kill("SIGKILL");
