@@ -76,6 +76,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   UNFENCE_REFUSED: EXIT.refused,
   MEMBER_CLONED: EXIT.refused,
   STATE_SET_BACK: EXIT.refused,
+  MAILBOX_LINK: EXIT.refused,
   PROMOTION_ALIVE: EXIT.refused,
   PROMOTION_BEHIND: EXIT.refused,
   PROMOTION_INCOMPLETE: EXIT.refused,

@@ -4,7 +4,7 @@
  *
  * Guarantee: nothing gets into the journal but through this member's own inbox, with all of its checks.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { removeFile, uniquePartPath } from "../durable-files.ts";
@@ -14,8 +14,9 @@ import { NO_TXID, type Position, type Txid } from "../ltx/position.ts";
 import { parsePositionView } from "../status/member-status.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { inboxDirectory } from "./inbox-directory.ts";
+import { readSmallFile } from "./inbox-entries.ts";
 import { arrivalEpoch, isBeyond } from "./journal-epochs.ts";
-import { LEASE_FILE, parseLease } from "./lease-record.ts";
+import { LEASE_FILE, LEASE_MAX_BYTES, parseLease } from "./lease-record.ts";
 import type { Member } from "./member.ts";
 import { MemberError } from "./member-error.ts";
 import type { Peer } from "./peer.ts";
@@ -130,8 +131,9 @@ async function ask(member: Member, { peer, database, transactions }: Ahead): Pro
 /** Who wrote here last and lives no longer would keep the other one waiting until its lease is silent for long enough. */
 function giveMailboxFree({ context, peers }: Member, asked: string): void {
   const path = join(context.self.directory, LEASE_FILE);
-  if (!existsSync(path)) return;
-  const holder = parseLease(readFileSync(path, "utf8"))?.member;
+  const lease = readSmallFile(path, LEASE_MAX_BYTES);
+  if (lease === null) return;
+  const holder = parseLease(lease)?.member;
   if (holder !== asked && peers.get(holder ?? "")?.alive !== true) removeFile(path);
 }
 

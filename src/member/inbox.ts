@@ -19,6 +19,7 @@ import { EmptiableDirectory } from "./emptiable-directory.ts";
 import { assertFree } from "./free-space.ts";
 import { ownInbox, parseDifferenceName } from "./inbox-directory.ts";
 import { arrivalEpoch, endOfEpoch, isBeyond } from "./journal-epochs.ts";
+import { assertNoLinks, linkIn } from "./mailbox-links.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -58,7 +59,8 @@ export class Inbox {
     this.#database = database;
     this.quarantine = new Quarantine(context, database);
     this.#directory = ownInbox(context, database);
-    mkdirSync(this.#directory, { recursive: true });
+    // What is wrong with a link is said when it is looked into.
+    if (linkIn(context.self.directory, this.#directory) === null) mkdirSync(this.#directory, { recursive: true });
     this.#entries = new EmptiableDirectory(this.#directory, context.nowMs);
     this.#parts = new StaleParts(context, this.#directory);
   }
@@ -67,6 +69,7 @@ export class Inbox {
   #moveOn(): boolean {
     const directory = ownInbox(this.#context, this.#database);
     if (directory === this.#directory) return false;
+    assertNoLinks(this.#context.self.directory, directory);
     mkdirSync(directory, { recursive: true });
     this.#directory = directory;
     this.#entries = new EmptiableDirectory(directory, this.#context.nowMs);
@@ -102,6 +105,7 @@ export class Inbox {
   /**
    * Takes in everything that is due, in order. Returns how many segments were taken.
    * @param upstreamEnd the last transaction in the upstream's journal, as far as it is known.
+   * @throws MemberError MAILBOX_LINK, and what the system throws.
    */
   async scan(upstreamEnd: Txid | null): Promise<number> {
     try {
@@ -185,6 +189,7 @@ export class Inbox {
 
   /** What lies there. A directory that somebody has removed is as good as empty: who ships makes it anew. */
   async #look(): Promise<Dirent[]> {
+    assertNoLinks(this.#context.self.directory, this.#directory);
     try {
       return await this.#entries.entries();
     } catch (error) {

@@ -101,6 +101,8 @@ export type MemberErrorCode =
   | "LEASE_EPOCH"
   /** Another mirror set uses the follower's mailbox. */
   | "LEASE_FOREIGN"
+  /** A directory of the mailbox is a symbolic link. */
+  | "MAILBOX_LINK"
   | "SEGMENT_GAP"
   | "SEGMENT_EPOCH"
   | "SEGMENT_CHAIN"

@@ -25,6 +25,7 @@ import { assertFree } from "./free-space.ts";
 import type { Inbox } from "./inbox.ts";
 import { parseDifferenceName } from "./inbox-directory.ts";
 import { arrivalEpoch, assertNotDiverged, newestSnapshot, seenTxid } from "./journal-epochs.ts";
+import { assertNoLinks, linkIn } from "./mailbox-links.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
 import type { MirrorCopy } from "./mirror-copy.ts";
@@ -171,18 +172,25 @@ export class MirrorResync {
     this.#show(null);
     this.#parts.inbox.awaitedDifference = null;
     await request?.found?.close();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#clear();
   }
 
   get #directory(): string {
     return join(this.#context.self.directory, RESYNC_DIRECTORY, this.#parts.name);
   }
 
+  /** What lies behind a link is nothing of ours. */
+  #clear(): void {
+    if (linkIn(this.#context.self.directory, this.#directory) !== null) return;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
   /** Reads the copy and publishes its page checksums. */
   async #ask({ method }: ResyncOrder): Promise<Request> {
     const { name, path, copy, inbox, onStep } = this.#parts;
     await copy.abandon();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#clear();
+    assertNoLinks(this.#context.self.directory, this.#directory);
     const id = randomBytes(8).toString("hex");
     const view = this.#blank(id);
     const found = method === "resync" && existsSync(path) ? await this.#find(view) : null;

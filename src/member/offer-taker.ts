@@ -6,7 +6,7 @@
  * it was taken, and does not withdraw it; then the role changes, in one step with the history. Whoever dies in between
  * goes on when it is started again.
  */
-import { readFileSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { fsyncDirectory, removeFile } from "../durable-files.ts";
 import { errnoOf } from "../errno.ts";
@@ -16,10 +16,17 @@ import { knownEpoch, type OpenOffer } from "../roles/role-state.ts";
 import type { HandoverView } from "../status/member-status.ts";
 import { errorView } from "./error-view.ts";
 import { holdingAll } from "./holding-all.ts";
-import { entriesOf, INBOX } from "./inbox-entries.ts";
+import { entriesOf, INBOX, readSmallFile } from "./inbox-entries.ts";
 import type { Member } from "./member.ts";
 import { MemberError } from "./member-error.ts";
-import { type OfferFile, type OfferStage, offerFileName, parseOffer, parseOfferFileName } from "./offer-file.ts";
+import {
+  OFFER_MAX_BYTES,
+  type OfferFile,
+  type OfferStage,
+  offerFileName,
+  parseOffer,
+  parseOfferFileName,
+} from "./offer-file.ts";
 import { readStatusOrHangUp } from "./peer-status.ts";
 
 export class OfferTaker {
@@ -194,13 +201,9 @@ export class OfferTaker {
 
   /** Null when it is not there any more, or no offer. */
   #read(stage: OfferStage, id: string): OfferFile | null {
-    try {
-      const file = parseOffer(readFileSync(this.#path(stage, id), "utf8"));
-      return file?.offer.id === id ? file : null;
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return null;
-      throw error;
-    }
+    const text = readSmallFile(this.#path(stage, id), OFFER_MAX_BYTES);
+    const file = text === null ? null : parseOffer(text);
+    return file?.offer.id === id ? file : null;
   }
 
   /** False when it is not there any more: it was withdrawn. */

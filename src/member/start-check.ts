@@ -1,10 +1,11 @@
 /** What an operational member does before it serves: it asks whether another one has taken over meanwhile. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../errno.ts";
 import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
-import { LEASE_FILE, parseLease } from "./lease-record.ts";
+import { readSmallFile } from "./inbox-entries.ts";
+import { LEASE_FILE, LEASE_MAX_BYTES, parseLease } from "./lease-record.ts";
 import type { Member } from "./member.ts";
 import type { MemberContext } from "./member-context.ts";
 import { MemberError } from "./member-error.ts";
@@ -90,7 +91,8 @@ export async function confirmReign(member: Member): Promise<void> {
 function laterEpochInInbox({ context, roles }: Member): number | null {
   const { self, configuration } = context;
   const path = join(self.directory, LEASE_FILE);
-  const lease = existsSync(path) ? parseLease(readFileSync(path, "utf8")) : null;
+  const text = readSmallFile(path, LEASE_MAX_BYTES);
+  const lease = text === null ? null : parseLease(text);
   if (lease === null || lease.mirror !== configuration.mirror) return null;
   return lease.epoch > roles.epoch ? lease.epoch : null;
 }
