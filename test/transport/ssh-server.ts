@@ -67,6 +67,8 @@ export interface SshServerOptions {
   readonly maxFileBlocks?: number;
   /** Whether this process's user logs in, who also owns the mailbox, as it is when a daemon and its sshd share an account. */
   readonly sharedAccount?: boolean;
+  /** Whether the mailbox belongs to this process's user, and only its inbox to the account that logs in. */
+  readonly ownInbox?: boolean;
   /** Where it listens, if not on the loopback address of this process's network. */
   readonly network?: SeparateNetwork;
 }
@@ -83,7 +85,9 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   const base = IS_ROOT ? chrootDirectory() : temporaryDirectory();
   const directory = join(base, "mailbox");
   mkdirSync(directory);
-  if (options.sharedAccount !== true) giveToAccount(directory);
+  const inbox = join(directory, "inbox");
+  if (options.ownInbox === true) mkdirSync(inbox);
+  if (options.sharedAccount !== true) giveToAccount(options.ownInbox === true ? inbox : directory);
   generateKey(join(keys, "identity"));
   writeFileSync(join(keys, "authorized_keys"), readFileSync(join(keys, "identity.pub")));
   chmodSync(keys, 0o755);
