@@ -18,13 +18,19 @@ type Until = (what: string, condition: () => boolean) => Promise<void>;
  * Starts every daemon of a set with its mailbox behind its own endpoint, on free ports, and waits until all of them serve.
  * The host keys are pinned in the configuration.
  * @param choosePorts called again when another program has taken one of the ports before its daemon did.
+ * @param reachedAt the port at which the others reach an endpoint that listens on the given one.
  */
-export async function startSftpDaemons(set: DemoSet, until: Until, choosePorts = freePorts): Promise<void> {
+export async function startSftpDaemons(
+  set: DemoSet,
+  until: Until,
+  choosePorts = freePorts,
+  reachedAt = (port: number) => port,
+): Promise<void> {
   const identity = join(set.root, "identity");
   const authorizedKey = makeIdentity(identity);
   for (let attempt = 1; ; attempt++) {
     const ports = await choosePorts(set.members.length);
-    set.configure({ members: membersOf(set, ports, authorizedKey), ssh: { identity } });
+    set.configure({ members: membersOf(set, ports, reachedAt, authorizedKey), ssh: { identity } });
     // Followers first: whoever ships then finds them listening.
     for (const { member } of set.members.toReversed()) set.startDaemon(member);
     try {
@@ -39,12 +45,17 @@ export async function startSftpDaemons(set: DemoSet, until: Until, choosePorts =
   }
 }
 
-function membersOf(set: DemoSet, ports: readonly number[], authorizedKey: string): Map<string, object> {
+function membersOf(
+  set: DemoSet,
+  ports: readonly number[],
+  reachedAt: (port: number) => number,
+  authorizedKey: string,
+): Map<string, object> {
   const members = set.members.map(({ member }, index): [string, object] => {
     const port = ports[index] ?? 0;
     const { key } = loadHostKey(null, set.statePath(member));
     const sections = {
-      mailbox: `sftp://demo@${ADDRESS}:${port}${pathToFileURL(set.mailboxPath(member)).pathname}`,
+      mailbox: `sftp://demo@${ADDRESS}:${reachedAt(port)}${pathToFileURL(set.mailboxPath(member)).pathname}`,
       hostKey: fingerprintOf(key.getPublicSSH()),
       listen: { address: ADDRESS, port, authorizedKeys: [authorizedKey] },
     };
