@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -73,6 +74,15 @@ export function makeDirectory(path: string): void {
   const target = resolve(path);
   const first = mkdirSync(target, { recursive: true });
   if (first !== undefined) for (const parent of parentsOfNew(first, target)) fsyncDirectory(parent);
+}
+
+/** {@link makeDirectory} for its owner alone. One that is there is left as it is. */
+export function makePrivateDirectory(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(resolve(path));
+  makeDirectory(parent);
+  mkdirSync(path, { mode: 0o700 });
+  fsyncDirectory(parent);
 }
 
 /** {@link makeDirectory} that does not block. */

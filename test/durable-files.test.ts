@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -6,6 +6,7 @@ import {
   isUniquePartName,
   makeDirectory,
   makeDirectoryAsync,
+  makePrivateDirectory,
   removeFile,
   uniquePartPath,
   writeFileAtomically,
@@ -43,6 +44,18 @@ test("directories are made with all that are missing above them, and again witho
     await make(path);
     expect(statSync(path).isDirectory()).toBe(true);
   }
+});
+
+test("a private directory is for its owner alone, what is above it for others, too, and one that is there stays as it is", () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, "above", "private");
+  makePrivateDirectory(path);
+  const modeOf = (place: string) => statSync(place).mode & 0o777;
+  expect(modeOf(path)).toBe(0o700);
+  expect(modeOf(join(directory, "above"))).not.toBe(0o700);
+  chmodSync(path, 0o750);
+  makePrivateDirectory(path);
+  expect(modeOf(path)).toBe(0o750);
 });
 
 test("temporary names are told from others", () => {

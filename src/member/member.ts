@@ -1,13 +1,12 @@
 /**
  * A member: one state directory, its databases, and what it does for them in its role.
  *
- * Guarantee: a state directory has one member at a time, whether a daemon or a command that does the work itself; the
- * lock is the kernel's and dies with its holder.
+ * Guarantee: a state directory has one member at a time, be it a daemon or a command; the kernel frees its lock with it.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
 import { configuredPath } from "../config/database-pattern.ts";
+import { makeDirectory, makePrivateDirectory } from "../durable-files.ts";
 import { ProcessLock } from "../journal/process-lock.ts";
 import { StateStore } from "../journal/state-store.ts";
 import { MemberMetrics } from "../metrics/member-metrics.ts";
@@ -120,9 +119,10 @@ export class Member extends MemberCommands implements AsyncDisposable {
   /** Opens the state directory, making what is missing. Throws StateError LOCK_HELD when another process has it. */
   static async open(options: MemberOptions): Promise<Member> {
     const self = selectMember(options.configuration, options.member);
-    for (const directory of [self.state, self.directory, join(self.state, "locks"), join(self.state, "journal")]) {
-      mkdirSync(directory, { recursive: true });
-    }
+    // In both lies what the databases hold; the mailbox may be for other accounts, when something else serves it.
+    makePrivateDirectory(self.state);
+    (self.listen === null ? makeDirectory : makePrivateDirectory)(self.directory);
+    for (const name of ["locks", "journal"]) makeDirectory(join(self.state, name));
     const lock = ProcessLock.acquire(join(self.state, "locks", "member.db"), `afterimage member ${self.name}`);
     try {
       const store = StateStore.open(join(self.state, "state.db"), {
