@@ -68,6 +68,7 @@ function defaultOf(schema: z.core.$ZodType, { otherwise }: KeyNote): string {
 /** In quotes where YAML asks for them: a cron expression. */
 function writtenValue(value: unknown): string {
   const text = String(value);
+  if (text === "") return "none";
   return text.includes("*") ? `\`"${text}"\`` : `\`${text}\``;
 }
 
