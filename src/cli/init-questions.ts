@@ -7,13 +7,14 @@ import { HOST_KEY, parseMailbox } from "../config/mailbox-url.ts";
 import { databaseNameFault, NAME } from "../config/names.ts";
 import { messageOf } from "../errno.ts";
 import { isWholeDatabase } from "../sqlite/whole-database.ts";
-import { fingerprintOf } from "../transport/ssh-host-key.ts";
-import { shownHostKey } from "../transport/ssh-shown-host-key.ts";
 import { CliError } from "./cli-error.ts";
-import type { InitFlags } from "./init-plan.ts";
+import { askServer, type PinnedKey, type UnpinnedMember } from "./init-host-keys.ts";
+import { defaultState, type InitFlags, mailboxOf, type SystemUser } from "./init-plan.ts";
+import { comparingCommand } from "./show-host-key.ts";
 
 const SUFFIXES = [".db", ".sqlite", ".sqlite3"];
-const DEFAULT_STATE = "/var/lib/afterimage";
+const HTTP_PORT = 8008;
+const CONFINED_ACCOUNT = "mirror";
 const NAME_RULE = "A name is 1 to 32 letters, digits, _ and -, and begins with a letter or digit.";
 
 export interface InitAnswers extends InitFlags {
@@ -22,7 +23,7 @@ export interface InitAnswers extends InitFlags {
 }
 
 /** @throws CliError NOT_CONFIRMED when the person gives up: nothing was written then. */
-export async function askInit(workingDirectory: string): Promise<InitAnswers> {
+export async function askInit(workingDirectory: string, user: SystemUser): Promise<InitAnswers> {
   intro("A new mirror set: nothing is written before the last question is answered");
   const mirror = await ask({ message: "Name of the mirror set", initialValue: "main", validate: nameFault });
   const operational = await ask({
@@ -31,26 +32,87 @@ export async function askInit(workingDirectory: string): Promise<InitAnswers> {
     validate: nameFault,
   });
   const files = await askDatabases(workingDirectory);
-  const members = [await askMember(operational, files, null)];
+  const first = await askAddress(operational);
+  const account = first.includes("://") ? user.name : await askAccount(user);
+  const common = { files, account, user };
+  const members = [await askMember({ name: operational, address: first, original: true }, common)];
   do {
     const taken = members.map(({ name }) => name);
     const name = await ask({
       message: "Name of a mirror",
       validate: (value) => (taken.includes(value ?? "") ? "There is a member of that name." : nameFault(value)),
     });
-    members.push(await askMember(name, files, operational));
+    members.push(await askMember({ name, address: await askAddress(name), original: false }, common));
   } while (answered(await confirm({ message: "Is there another mirror?", initialValue: false })));
   const options = members.map(({ name }) => ({ value: name, label: name }));
   const node = await chosen("Which of them is this machine?", [...options, { value: "", label: "none of them" }]);
+  const http = answered(
+    await confirm({
+      message: `Health checks, metrics and a page over HTTP, for this machine alone (127.0.0.1:${HTTP_PORT})?`,
+      initialValue: false,
+    }),
+  );
   return {
     mirror,
     operational,
+    account,
     member: members.map(({ name, mailbox }) => `${name}=${mailbox}`),
+    directory: members.flatMap(({ name, directory }) => (directory === null ? [] : [`${name}=${directory}`])),
     state: members.map(({ name, state }) => `${name}=${state}`),
     database: members.flatMap(({ name, databases }) => databases.map((each) => `${name}:${each}`)),
     hostKey: members.flatMap(({ name, hostKey }) => (hostKey === null ? [] : [`${name}=${hostKey}`])),
+    ...(http ? { http: HTTP_PORT } : {}),
     node: node === "" ? null : node,
   };
+}
+
+/** The member that this machine is, of a configuration that is there. */
+export async function askNode(names: readonly string[]): Promise<string> {
+  return await chosen(
+    "Which member is this machine?",
+    names.map((name) => ({ value: name, label: name })),
+  );
+}
+
+/** Shows the host key that a server shows, and lets a person compare it; null when it cannot be asked. */
+export async function askToPin(member: UnpinnedMember): Promise<string> {
+  const { member: name, host, port } = member;
+  const seen = await askServer(member).catch((error: unknown) => ({ reason: messageOf(error) }));
+  if ("fingerprint" in seen) {
+    if (await agreesToPin(seen)) return seen.fingerprint;
+  } else {
+    const compare = comparingCommand("ed25519");
+    note(`${host}:${port} cannot be asked now: ${seen.reason}\nThis prints it on ${name}: ${compare}`, "Host key");
+  }
+  return await ask({
+    message: `Host key of ${name}`,
+    placeholder: "SHA256:...",
+    validate: (value) => (HOST_KEY.test(value ?? "") ? undefined : "It is SHA256: and 43 characters."),
+  });
+}
+
+async function agreesToPin({ member, host, port, type, fingerprint }: PinnedKey): Promise<boolean> {
+  const compare = `Compare it with what this prints on ${member}: ${comparingCommand(type)}`;
+  note(`${host}:${port} shows ${fingerprint}\n${compare}`, "Host key");
+  return answered(await confirm({ message: "Is it the same? Then it is pinned", initialValue: false }));
+}
+
+async function askAddress(name: string): Promise<string> {
+  return await ask({
+    message: `How do the others reach ${name}? A host, host:port, an sftp:// URL, or file:///directory that all of them see`,
+    initialValue: name,
+    validate: addressFault,
+  });
+}
+
+async function askAccount(user: SystemUser): Promise<string> {
+  return await chosen("Which account do the others log in to?", [
+    { value: user.name, label: `${user.name}, your own: nothing to install; their keys can do SFTP as you` },
+    {
+      value: CONFINED_ACCOUNT,
+      label: `${CONFINED_ACCOUNT}, which OpenSSH confines to the mailbox: root runs a script`,
+    },
+  ]);
 }
 
 export async function askConversion(paths: readonly string[]): Promise<boolean> {
@@ -61,34 +123,38 @@ export async function askConversion(paths: readonly string[]): Promise<boolean> 
 interface AskedMember {
   readonly name: string;
   readonly mailbox: string;
+  /** Null where it is the URL's path. */
+  readonly directory: string | null;
   readonly state: string;
   /** `NAME=PATH` */
   readonly databases: readonly string[];
   readonly hostKey: string | null;
 }
 
-/** @param original null for the operational member, whose databases are where they are. */
-async function askMember(name: string, files: readonly string[], original: string | null): Promise<AskedMember> {
-  const mailbox = await ask({
-    message: `How do the others reach ${name}? sftp://user@host:port/directory, or file:///directory that all of them see`,
-    initialValue: `sftp://mirror@${name}:22/mailbox`,
-    validate: mailboxFault,
-  });
-  const hostKey = await askHostKey(name, mailbox);
-  const state = await ask({ message: `State directory of ${name}`, initialValue: DEFAULT_STATE, validate: pathFault });
+interface Common {
+  readonly files: readonly string[];
+  readonly account: string;
+  readonly user: SystemUser;
+}
+
+/** @param original whether it is the operational member, whose databases are where they are. */
+async function askMember(
+  { name, address, original }: { readonly name: string; readonly address: string; readonly original: boolean },
+  { files, account, user }: Common,
+): Promise<AskedMember> {
+  const { mailbox, directory } = mailboxOf(address, { account }, user);
+  const parsed = parseMailbox(mailbox);
+  const isSftp = typeof parsed !== "string" && parsed.kind === "sftp";
+  const hostKey = isSftp ? await askToPin({ member: name, host: parsed.host, port: parsed.port }) : null;
+  const initialValue = defaultState({ account }, user);
+  const state = await ask({ message: `State directory of ${name}`, initialValue, validate: pathFault });
   const databases: string[] = [];
   for (const file of files) {
-    const path =
-      original === null
-        ? file
-        : await ask({
-            message: `Where is the copy of ${basename(file)} on ${name}?`,
-            initialValue: file,
-            validate: pathFault,
-          });
+    const message = `Where is the copy of ${basename(file)} on ${name}?`;
+    const path = original ? file : await ask({ message, initialValue: file, validate: pathFault });
     databases.push(`${databaseName(file)}=${path}`);
   }
-  return { name, mailbox, state, databases, hostKey };
+  return { name, mailbox, directory, state, databases, hostKey };
 }
 
 async function askDatabases(workingDirectory: string): Promise<string[]> {
@@ -115,29 +181,6 @@ async function askDatabases(workingDirectory: string): Promise<string[]> {
     validate: (value) => pathFault(value) ?? databaseNameFault(databaseName(value ?? "")) ?? undefined,
   });
   return [path];
-}
-
-/** Null where there is none: a mailbox in a directory. */
-async function askHostKey(name: string, address: string): Promise<string | null> {
-  const mailbox = parseMailbox(address);
-  if (typeof mailbox === "string" || mailbox.kind !== "sftp") return null;
-  const { host, port } = mailbox;
-  const seen = await shownHostKey({ host, port, hostKey: null, knownHosts: null }).then(
-    ({ bytes }) => fingerprintOf(bytes),
-    (error: unknown) => ({ reason: messageOf(error) }),
-  );
-  const compare = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub";
-  if (typeof seen === "string") {
-    note(`${host}:${port} shows ${seen}\nCompare it with what this prints on ${name}: ${compare}`, "Host key");
-    if (answered(await confirm({ message: "Is it the same? Then it is pinned", initialValue: false }))) return seen;
-  } else {
-    note(`${host}:${port} cannot be asked now: ${seen.reason}\nThis prints it on ${name}: ${compare}`, "Host key");
-  }
-  return await ask({
-    message: `Host key of ${name}`,
-    placeholder: "SHA256:...",
-    validate: (value) => (HOST_KEY.test(value ?? "") ? undefined : "It is SHA256: and 43 characters."),
-  });
 }
 
 interface Question {
@@ -170,13 +213,15 @@ function nameFault(value: string | undefined): string | undefined {
   return NAME.test(value ?? "") ? undefined : NAME_RULE;
 }
 
-function mailboxFault(value: string | undefined): string | undefined {
-  const parsed = parseMailbox(value ?? "");
+function addressFault(value: string | undefined): string | undefined {
+  const isHost = /^[^/@\s]+$/.test(value ?? "");
+  const parsed = parseMailbox(isHost ? `sftp://user@${value}/mailbox` : (value ?? ""));
   return typeof parsed === "string" ? parsed : undefined;
 }
 
 function pathFault(value: string | undefined): string | undefined {
-  return value?.startsWith("/") === true && dirname(value) !== value ? undefined : "Write the path from / on.";
+  const isWhole = value?.startsWith("/") === true || value?.startsWith("~/") === true;
+  return isWhole && dirname(value) !== value ? undefined : "Write the path from / or ~/ on.";
 }
 
 /** This machine's, as far as a member may have it. */

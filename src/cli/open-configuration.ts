@@ -1,5 +1,5 @@
 /** Which configuration file, and which of its members this machine is. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../config/config-error.ts";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
@@ -8,7 +8,9 @@ import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 
 export const CONFIGURATION_FILE = "afterimage.yaml";
-const SYSTEM_FILE = join("/etc", CONFIGURATION_FILE);
+/** In a state directory: whose it is, so that members that have theirs at one path on different machines are told apart. */
+export const NODE_FILE = "node";
+export const SYSTEM_FILE = join("/etc", CONFIGURATION_FILE);
 
 export interface Selection {
   readonly configuration: Configuration;
@@ -39,7 +41,9 @@ export function openConfiguration(args: GlobalOptions, io: CommandIo): Selection
 function memberName(configuration: Configuration, args: GlobalOptions, io: CommandIo): string {
   const named = args.node ?? io.environment.AFTERIMAGE_NODE;
   if (named !== undefined && named !== "") return named;
-  const present = [...configuration.members.values()].filter(({ state }) => existsSync(state));
+  const present = [...configuration.members.values()].filter(({ name, state }) => {
+    return existsSync(state) && [null, name].includes(nodeOf(state));
+  });
   const [only, another] = present;
   if (only !== undefined && another === undefined) return only.name;
   const message =
@@ -50,4 +54,10 @@ function memberName(configuration: Configuration, args: GlobalOptions, io: Comma
     path: configuration.path,
     hint: `say which member this is: --node or AFTERIMAGE_NODE, one of ${[...configuration.members.keys()].join(", ")}`,
   });
+}
+
+/** Null when `afterimage init` has not said. */
+function nodeOf(state: string): string | null {
+  const path = join(state, NODE_FILE);
+  return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
 }

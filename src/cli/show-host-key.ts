@@ -66,7 +66,11 @@ function messageOf(verdict: Verdict, { member, knownHosts }: HostKeyTarget, faul
 }
 
 function comparison({ keyFile }: HostKeyTarget, type: string): string {
-  if (keyFile !== null) return `ssh-keygen -lf ${keyFile}`;
+  return keyFile === null ? comparingCommand(type) : `ssh-keygen -lf ${keyFile}`;
+}
+
+/** Prints, on the machine itself, the fingerprint of sshd's key of a type. */
+export function comparingCommand(type: string): string {
   const name = /ed25519|rsa|ecdsa/.exec(type)?.[0] ?? "*";
   return `ssh-keygen -lf /etc/ssh/ssh_host_${name}_key.pub`;
 }

@@ -1,5 +1,5 @@
 /** Which SQLite the applications use that have this member's databases open now, as far as this user may see it. */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { type CheckResult, ok, warning } from "../member/check-result.ts";
 import { type ProcessUsing, processesUsing } from "./sqlite-of-process.ts";
 import { FIXED_RELEASES, hasWalResetBug } from "./sqlite-releases.ts";
@@ -16,7 +16,7 @@ export function checkApplications({ member }: Pick<Subject, "member">): CheckRes
 
 function checkApplication(name: string, path: string): CheckResult {
   const check = `applications of ${name}`;
-  const { found, hidden } = processesUsing(realpathSync(path));
+  const { found, hidden } = processesUsing(path);
   const faulty = found.filter(({ versions }) => versions.some(hasWalResetBug));
   const hint = `${ADVICE}${faulty.some(isUncertain) ? " Ask it for `select sqlite_version()`: several were found." : ""}`;
   if (faulty.length > 0) {

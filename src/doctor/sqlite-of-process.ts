@@ -2,7 +2,7 @@
  * Which SQLite another process uses, from /proc (proc_pid_maps(5), proc_pid_fd(5)): the libraries that it has mapped are searched
  * for SQLite's version. Nothing is asked of the process, and nothing of the database is opened.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename } from "node:path";
 
 const CHUNK_BYTES = 1 << 20;
@@ -27,16 +27,18 @@ export interface ProcessesUsing {
   readonly hidden: number;
 }
 
-/** The processes that have a file open, without this one. @param path resolved, without symbolic links. */
+/** The processes that have a file open, under whatever path they see it, without this one. */
 export function processesUsing(path: string): ProcessesUsing {
   const found: ProcessUsing[] = [];
+  const { dev, ino } = statSync(path);
   let hidden = 0;
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const files = openFiles(pid);
     if (files === null) hidden++;
-    else if (files.includes(path)) found.push({ pid, name: nameOf(pid), versions: versionsOf(pid) });
+    else if (files.some((file) => isSame(file, { dev, ino })))
+      found.push({ pid, name: nameOf(pid), versions: versionsOf(pid) });
   }
   return { found, hidden };
 }
@@ -46,7 +48,12 @@ function openFiles(pid: number): string[] | null {
   const directory = `/proc/${pid}/fd`;
   const descriptors = attempt(() => readdirSync(directory));
   if (descriptors === null) return isGone(pid) ? [] : null;
-  return descriptors.flatMap((each) => attempt(() => readlinkSync(`${directory}/${each}`)) ?? []);
+  return descriptors.map((each) => `${directory}/${each}`);
+}
+
+function isSame(descriptor: string, { dev, ino }: { readonly dev: number; readonly ino: number }): boolean {
+  const file = attempt(() => statSync(descriptor));
+  return file?.dev === dev && file.ino === ino;
 }
 
 function isGone(pid: number): boolean {
@@ -84,7 +91,7 @@ export function sqliteVersionsIn(file: string): string[] {
     for (let kept = 0; ; ) {
       const bytes = readSync(descriptor, buffer, kept, CHUNK_BYTES, null);
       if (bytes === 0) return isSqlite ? [...versions] : [];
-      const text = buffer.latin1Slice(0, kept + bytes);
+      const text = buffer.toString("latin1", 0, kept + bytes);
       isSqlite ||= SOURCE_ID.test(text);
       for (const [, version] of text.matchAll(VERSION)) if (version !== undefined) versions.add(version);
       const end = kept + bytes;

@@ -1,10 +1,9 @@
 /** The endpoint's own key, by which members know that they speak with this one. */
-import { randomBytes } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ParsedKey } from "ssh2";
 import ssh2 from "ssh2";
-import { fsyncDirectory } from "../durable-files.ts";
+import { fsyncDirectory, uniquePartPath } from "../durable-files.ts";
 import { errnoOf, messageOf } from "../errno.ts";
 import { EndpointError } from "./endpoint-error.ts";
 
@@ -29,7 +28,7 @@ export function hostKeyPath(path: string | null, state: string): string {
 export function loadHostKey(path: string | null, state: string): EndpointHostKey {
   const file = hostKeyPath(path, state);
   try {
-    if (path === null) makeIfMissing(file);
+    if (path === null) makePrivateKey(file);
     return { key: readKey(file), path: file };
   } catch (error) {
     if (error instanceof EndpointError) throw error;
@@ -56,11 +55,14 @@ function readKey(file: string): ParsedKey {
   }
 }
 
-/** Link and not rename: of two that start at once, one makes the key, and both use it. */
-function makeIfMissing(file: string): void {
-  const part = join(dirname(file), `.${FILE_NAME}.${randomBytes(4).toString("hex")}.part`);
+/**
+ * Makes a private key, readable for this user alone, where there is no such file; returns whether it did. Link and not rename: of
+ * two that start at once, one makes the key, and both use it.
+ */
+export function makePrivateKey(file: string): boolean {
+  const part = uniquePartPath(file);
   const descriptor = openIfFirst(file, part);
-  if (descriptor === null) return;
+  if (descriptor === null) return false;
   try {
     writeFileSync(descriptor, newPrivateKey());
     fsyncSync(descriptor);
@@ -70,6 +72,7 @@ function makeIfMissing(file: string): void {
     rmSync(part, { force: true });
   }
   fsyncDirectory(dirname(file));
+  return true;
 }
 
 /** About one key in 300 that ssh2 1.17 makes cannot be parsed by anybody (measured): such a one is made again. */

@@ -48,6 +48,7 @@ function clinic(): { cwd: string; steps: Step[]; database: string } {
     ["Where is the copy of patients.db on porto?", instead(`${cwd}/porto/patients.db`)],
     ["Is there another mirror?", ENTER],
     ["Which of them is this machine?", ENTER],
+    ["Health checks, metrics and a page over HTTP", ENTER],
   ];
   return { cwd, steps, database };
 }
@@ -110,7 +111,7 @@ test("the host key of a mailbox is shown, and pinned once it was compared; one t
     ];
   });
   const { code, shown } = await initOnTerminal(cwd, [...answers, ["not in WAL mode. Convert now?", "y"]]);
-  expect([code, shown]).toEqual([0, expect.stringContaining("config/sshd-mailbox.conf")]);
+  expect([code, shown]).toEqual([0, expect.stringContaining("install.sh")]);
   const { members } = loadConfiguration(join(cwd, "afterimage.yaml"));
   expect([...members.values()].map(({ hostKey }) => hostKey)).toEqual([shownKey, typed]);
 });

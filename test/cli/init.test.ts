@@ -64,11 +64,18 @@ test("a database that is not in WAL mode is refused, and converted when asked fo
   expect(existsSync(join(cwd, "afterimage.yaml"))).toBe(false);
   const done = await afterimage([...flags, "--node", "lisbon", "--convert-wal", "--json"], { cwd });
   expect(done.code).toBe(0);
-  expect(JSON.parse(done.stdout)).toEqual({
-    file: join(cwd, "afterimage.yaml"),
+  const path = join(cwd, "afterimage.yaml");
+  expect(JSON.parse(done.stdout)).toMatchObject({
+    file: path,
+    written: true,
     converted: [database],
     directories: [join(cwd, "lisbon", "mailbox"), join(cwd, "lisbon", "state")],
-    next: expect.arrayContaining([`afterimage --config ${join(cwd, "afterimage.yaml")} --node lisbon run`]),
+    key: null,
+    files: [join(cwd, "afterimage-lisbon", "afterimage.service")],
+    connections: [{ member: "porto", failed: { code: "TARGET_MISSING" } }, { member: "faro" }],
+    next: expect.arrayContaining([
+      { member: "lisbon", what: "start it", commands: [`afterimage --config ${path} --node lisbon run`] },
+    ]),
   });
   expect(journalModeOf(database)).toBe("wal");
 });
