@@ -6,12 +6,14 @@
  */
 import type { MemberConfiguration, SshConfiguration } from "../config/configuration.ts";
 import { type MemberStatus, parseMemberStatus } from "../status/member-status.ts";
+import { parseLifeSign, withLifeSign } from "../status/status-document.ts";
 import { openTransport } from "../transport/open-transport.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /** Five heartbeats of 2 s. */
 const HEARTBEAT_LIMIT_MS = 10_000;
-const STATUS_MAX_BYTES = 4 * 1024 * 1024;
+/** A database takes a kilobyte, and some 200 bytes for each member behind. */
+const STATUS_MAX_BYTES = 32 * 1024 * 1024;
 
 export const STATUS_FILE = "status.json";
 
@@ -22,6 +24,8 @@ export class Peer {
   readonly #onStatus: (status: MemberStatus) => void;
   #transport: Transport | null = null;
   #status: MemberStatus | null = null;
+  /** The fingerprint of {@link #status}; null when it has none. */
+  #contents: string | null = null;
   #heartbeatMovedAtMs: number | null = null;
   #readAtMs: number | null = null;
   #writtenAfterMs: number | null = null;
@@ -76,12 +80,16 @@ export class Peer {
     return this.#transport;
   }
 
-  /** Reads the status document anew. Throws TransportError when the mailbox cannot be read. */
+  /**
+   * Reads the status document anew; of one whose sign of life says that all else is as it was, no more than that.
+   * Throws TransportError when the mailbox cannot be read.
+   */
   async refresh(): Promise<void> {
     const beganAtMs = this.#nowMs();
-    const bytes = await this.transport().read(STATUS_FILE, { maxBytes: STATUS_MAX_BYTES });
-    const status = bytes === null ? null : parseMemberStatus(Buffer.from(bytes).toString("utf8"));
-    if (status === null || status.member !== this.member.name) return;
+    const isEnough = (beginning: Uint8Array) => this.#knownBut(beginning) !== null;
+    const bytes = await this.transport().read(STATUS_FILE, { maxBytes: STATUS_MAX_BYTES, isEnough });
+    const status = bytes === null ? null : (this.#knownBut(bytes) ?? this.#parse(bytes));
+    if (status === null) return;
     if (this.#firstHeartbeat === null) this.#firstHeartbeat = status.heartbeat;
     else if (status.heartbeat !== this.#status?.heartbeat) {
       this.#heartbeatMovedAtMs = this.#nowMs();
@@ -91,6 +99,20 @@ export class Peer {
     this.#readAtMs = beganAtMs;
     this.#status = status;
     this.#onStatus(status);
+  }
+
+  /** What is known, with another sign of life; null when more than that has changed. */
+  #knownBut(document: Uint8Array): MemberStatus | null {
+    const sign = parseLifeSign(document);
+    if (this.#status === null || sign === null || sign.contents !== this.#contents) return null;
+    return withLifeSign(this.#status, sign);
+  }
+
+  #parse(document: Uint8Array): MemberStatus | null {
+    const status = parseMemberStatus(Buffer.from(document).toString("utf8"));
+    if (status === null || status.member !== this.member.name) return null;
+    this.#contents = parseLifeSign(document)?.contents ?? null;
+    return status;
   }
 
   /** Drops the connection, so that the next use makes a new one. */

@@ -187,7 +187,7 @@ const journalSchema = z.object({
   givenUp: z.array(z.object({ member: z.string(), database: z.string() })),
 });
 
-const runSchema = z.object({
+export const runSchema = z.object({
   /** The random name of the state directory; a copy has the same. */
   instance: z.string(),
   /** How often that state was started, each time one more. */

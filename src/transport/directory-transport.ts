@@ -15,7 +15,8 @@ import { errnoOf } from "../errno.ts";
 import { copyContents, openForReading, readFully, sameFileContents } from "../file-contents.ts";
 import { lstatOrNull } from "../lstat-or-null.ts";
 import { localError, targetError } from "./file-system-error.ts";
-import type { TransferOptions, Transport, TransportEntry } from "./transport.ts";
+import { readSmall } from "./read-small.ts";
+import type { ReadLimits, TransferOptions, Transport, TransportEntry } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 import { splitDirectoryName, splitName } from "./transport-name.ts";
 
@@ -60,21 +61,20 @@ export class DirectoryTransport implements Transport {
     });
   }
 
-  async read(name: string, limit: { maxBytes: number }): Promise<Uint8Array | null> {
+  async read(name: string, limits: ReadLimits): Promise<Uint8Array | null> {
     const parts = splitName(name);
     return await this.#attempt("read", name, async () => {
       const handle = await this.#openToRead(parts);
       if (handle === null) return null;
       try {
         const { size } = await handle.stat();
-        // One byte more than there should be: it may be growing.
-        const bytes = new Uint8Array(Math.min(size, limit.maxBytes) + 1);
-        const count = size > limit.maxBytes ? bytes.length : await readFully(handle, bytes, 0);
-        if (count <= limit.maxBytes) return bytes.slice(0, count);
+        const read = (target: Uint8Array, position: number) => readFully(handle, target, position);
+        const bytes = await readSmall(read, size, limits);
+        if (bytes !== null) return bytes;
       } finally {
         await handle.close();
       }
-      throw new TransportError("FILE_TOO_LARGE", `${name} has more than ${limit.maxBytes} bytes`, {
+      throw new TransportError("FILE_TOO_LARGE", `${name} has more than ${limits.maxBytes} bytes`, {
         path: this.#directory,
         hint: "Look at the file: it is not what it should be.",
       });

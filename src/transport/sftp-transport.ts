@@ -14,6 +14,7 @@ import type { SshConfiguration } from "../config/configuration.ts";
 import { fsyncDirectoryAsync, uniquePartPath } from "../durable-files.ts";
 import { openForReading } from "../file-contents.ts";
 import { localError } from "./file-system-error.ts";
+import { readSmall } from "./read-small.ts";
 import { type Bandwidth, TokenBucket, UNLIMITED } from "./sftp-bandwidth.ts";
 import { sftpError } from "./sftp-error.ts";
 import { missingExtensions } from "./sftp-extensions.ts";
@@ -23,7 +24,7 @@ import { OPEN_READ, SftpSession } from "./sftp-session.ts";
 import { statusOf } from "./sftp-status.ts";
 import { download } from "./sftp-transfer.ts";
 import { connect, type SshTarget, type SshTimes } from "./ssh-connection.ts";
-import type { TransferOptions, Transport, TransportEntry } from "./transport.ts";
+import type { ReadLimits, TransferOptions, Transport, TransportEntry } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 import { splitDirectoryName, splitName } from "./transport-name.ts";
 
@@ -77,15 +78,15 @@ export class SftpTransport implements Transport {
     return await untilAborted(work, signal);
   }
 
-  async read(name: string, limit: { maxBytes: number }): Promise<Uint8Array | null> {
+  async read(name: string, limits: ReadLimits): Promise<Uint8Array | null> {
     const parts = splitName(name);
     return await this.#attempt("read", name, undefined, async (session) => {
       return await this.#withFile(session, parts, async (handle) => {
-        // One byte more than there should be: it may be growing.
-        const bytes = Buffer.allocUnsafe(Math.min((await session.fstat(handle)).size, limit.maxBytes) + 1);
-        const count = await session.read(handle, bytes, 0);
-        if (count <= limit.maxBytes) return new Uint8Array(bytes.subarray(0, count));
-        throw new TransportError("FILE_TOO_LARGE", `${name} has more than ${limit.maxBytes} bytes`, {
+        const { size } = await session.fstat(handle);
+        const read = (target: Buffer, position: number) => session.read(handle, target, position);
+        const bytes = await readSmall(read, size, limits);
+        if (bytes !== null) return bytes;
+        throw new TransportError("FILE_TOO_LARGE", `${name} has more than ${limits.maxBytes} bytes`, {
           path: this.#mailbox.path,
           hint: "Look at the file: it is not what it should be.",
         });

@@ -20,10 +20,10 @@ export interface Transport {
   put(localPath: string, name: string, options?: TransferOptions): Promise<"stored" | "present">;
 
   /**
-   * The contents of a small file; null when there is none.
+   * The contents of a small file; null when there is none. Of one for whose beginning `isEnough` says true, that beginning.
    * @throws TransportError FILE_TOO_LARGE, before more than `maxBytes` are held in memory.
    */
-  read(name: string, limit: { maxBytes: number }): Promise<Uint8Array | null>;
+  read(name: string, limits: ReadLimits): Promise<Uint8Array | null>;
 
   /**
    * Copies `name` to a local file, durably, replacing what is there; its directory must exist. Returns the number of
@@ -49,6 +49,15 @@ export interface Transport {
 
   /** Ends connections; later calls throw CLOSED. May be called twice. */
   close(): Promise<void>;
+}
+
+/** So many bytes at the beginning of a file, or all of a smaller one, are shown to {@link ReadLimits.isEnough}. */
+export const BEGINNING_BYTES = 8192;
+
+export interface ReadLimits {
+  readonly maxBytes: number;
+  /** Whether the beginning says that the rest need not be read. May be asked again, when reading is tried again. */
+  readonly isEnough?: (beginning: Uint8Array) => boolean;
 }
 
 export interface TransferOptions {

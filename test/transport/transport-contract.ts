@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Transport } from "../../src/transport/transport.ts";
+import { BEGINNING_BYTES, type Transport } from "../../src/transport/transport.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 export interface ContractTarget {
@@ -185,6 +185,27 @@ function describeReading(make: () => Promise<ContractTarget>): void {
     expect(await textOf(transport, "status.json")).toBe("12345");
     expect(await transport.read("status.json", { maxBytes: 5 })).toHaveLength(5);
     await expect(transport.read("status.json", { maxBytes: 4 })).rejects.toMatchObject({ code: "FILE_TOO_LARGE" });
+  });
+
+  test("of a file whose beginning is enough no more than that is read", async () => {
+    const { transport } = await opened(make);
+    const bytes = Buffer.alloc(100_000, "0123456789");
+    await transport.publish("status.json", bytes);
+    const shown: Uint8Array[] = [];
+    const readIf = async (isEnough: boolean) => {
+      const look = (beginning: Uint8Array) => {
+        shown.push(Uint8Array.from(beginning));
+        return isEnough;
+      };
+      return Buffer.from((await transport.read("status.json", { maxBytes: 100_000, isEnough: look })) ?? []);
+    };
+    expect((await readIf(true)).equals(bytes.subarray(0, BEGINNING_BYTES))).toBe(true);
+    expect((await readIf(false)).equals(bytes)).toBe(true);
+    expect(shown.map(({ length }) => length)).toEqual([BEGINNING_BYTES, BEGINNING_BYTES]);
+
+    await transport.publish("status.json", Buffer.from("{}"));
+    expect((await readIf(false)).toString()).toBe("{}");
+    expect(Buffer.from(shown.at(-1) ?? []).toString()).toBe("{}");
   });
 
   test("a removed file is gone, and its name is free again", async () => {

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomically, writeFileDurably } from "../../durable-files.ts";
 import type { MemberStatus } from "../../status/member-status.ts";
+import { formatStatusDocument } from "../../status/status-document.ts";
 import type { Member } from "../member.ts";
 import { pause } from "../pause.ts";
 import { STATUS_FILE } from "../peer.ts";
@@ -39,7 +40,7 @@ export function publishStatus(member: Member): MemberStatus {
   const path = statusPath(member);
   const status = nextStatus(member);
   try {
-    writeFileAtomically(path, documentOf(status));
+    writeFileAtomically(path, formatStatusDocument(status));
   } catch (error) {
     member.context.logger.error({ err: error, path }, "the status document cannot be written");
   }
@@ -48,7 +49,7 @@ export function publishStatus(member: Member): MemberStatus {
 
 /** For what other members act upon: it is there after a power cut, too. Throws what keeps it from being written. */
 export function publishStatusDurably(member: Member): void {
-  writeFileDurably(statusPath(member), documentOf(nextStatus(member)));
+  writeFileDurably(statusPath(member), formatStatusDocument(nextStatus(member)));
 }
 
 function statusPath({ context }: Member): string {
@@ -57,8 +58,4 @@ function statusPath({ context }: Member): string {
 
 function nextStatus(member: Member): MemberStatus {
   return { ...member.ownStatus(), run: member.daemonRun.next() };
-}
-
-function documentOf(status: MemberStatus): string {
-  return `${JSON.stringify(status)}\n`;
 }
