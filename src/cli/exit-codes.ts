@@ -28,6 +28,17 @@ export const EXIT = {
   unreachable: 6,
 } as const;
 
+/** For the help text and the manual page. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: "done",
+  failed: "failed",
+  usage: "usage or configuration",
+  refused: "refused by a safety check",
+  busy: "busy (locked)",
+  outOfSync: "out of sync (needs a rebuild)",
+  unreachable: "peer unreachable",
+};
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 type KnownCode =

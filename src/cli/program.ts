@@ -5,18 +5,20 @@ import { registerBackup } from "./backup.ts";
 import { registerCheck } from "./check.ts";
 import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
+import { registerCompletion } from "./completion.ts";
 import { registerConfigCheck } from "./config-check.ts";
 import { registerDemo } from "./demo.ts";
 import { registerDemote } from "./demote.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerDrill } from "./drill.ts";
 import { registerEvents } from "./events.ts";
-import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { EXIT, EXIT_MEANINGS, exitCodeOf } from "./exit-codes.ts";
 import { registerFence } from "./fence.ts";
 import { registerHistory } from "./history.ts";
 import { registerInit } from "./init.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerIntegrate } from "./integrate.ts";
+import { registerMan } from "./man.ts";
 import { registerPause } from "./pause.ts";
 import { printError } from "./print-error.ts";
 import { registerPromote } from "./promote.ts";
@@ -79,11 +81,14 @@ const COMMANDS: readonly Register[] = [
   registerFence,
   registerUnfence,
   registerDemo,
+  registerCompletion,
+  registerMan,
 ];
 
 const EXIT_CODES_HELP = `
-Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 refused by a safety check; 4 busy (locked);
-5 out of sync (needs a rebuild); 6 peer unreachable.`;
+Exit codes: ${Object.values(EXIT_MEANINGS)
+  .map((meaning, code) => `${code} ${meaning}`)
+  .join("; ")}.`;
 
 /** Runs the command that `argv` (without program names) asks for, and resolves to the exit code. Throws nothing. */
 export async function runProgram(argv: readonly string[], io: CommandIo): Promise<number> {
