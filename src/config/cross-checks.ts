@@ -1,9 +1,9 @@
 /** What the sections of a configuration must agree on, each rule reported where the user would correct it. */
-import { BlockList, isIP } from "node:net";
 import { dirname, sep } from "node:path";
 import type { Fault } from "./config-error.ts";
 import { FOLLOWS_OPERATIONAL } from "./configuration.ts";
 import { configuredPath, coversNames, type DatabaseSet, isPattern, pathsMeet, textsMeet } from "./database-pattern.ts";
+import { isLoopback } from "./loopback.ts";
 import type { Mailbox } from "./mailbox-url.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { ParsedMember } from "./schema.ts";
@@ -122,15 +122,6 @@ function httpFaults({ source, members }: Checked): Fault[] {
     const message = `other machines reach ${http.address}, and HTTP without TLS hides nothing: give \`tls\`, or say \`allowPlain: true\``;
     return [source.faultAtKey(["members", name, "http"], "HTTP_EXPOSED", message)];
   });
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
-LOOPBACK.addAddress("::1", "ipv6");
-
-function isLoopback(address: string): boolean {
-  if (isIP(address) === 0) return address.toLowerCase() === "localhost";
-  return LOOPBACK.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
 }
 
 /** What may take over, or be promoted, must not lie behind by a night. */

@@ -9,6 +9,7 @@ import type { Configuration, MemberConfiguration } from "./configuration.ts";
 import { type CheckedMember, crossChecks, mailboxDirectory } from "./cross-checks.ts";
 import { type DatabaseSet, isPattern, patternFault } from "./database-pattern.ts";
 import { keysOf, schemaAt } from "./key-notes.ts";
+import { isLoopback } from "./loopback.ts";
 import { databaseNameFault, memberNameFault } from "./names.ts";
 import { type Sections, sections } from "./schema.ts";
 import { sectionFaults } from "./section-faults.ts";
@@ -207,8 +208,8 @@ function memberConfiguration(member: CheckedMember): MemberConfiguration {
 
 function httpConfiguration({ http }: CheckedMember): MemberConfiguration["http"] {
   if (http === undefined) return null;
-  const { address, port, tls } = http;
-  return { address, port, tls };
+  const { address, port, tls, page = isLoopback(address), names } = http;
+  return { address, port, tls, page, names };
 }
 
 /** In the order of their places; an unset variable inside a path is one fault, not two. */

@@ -9,7 +9,6 @@ import {
   DRILL_TIME_LIMIT_MS,
   type DrillConfiguration,
   FOLLOWS_OPERATIONAL,
-  type HttpConfiguration,
   type ListenConfiguration,
 } from "./configuration.ts";
 import { hookSchema } from "./hook-schema.ts";
@@ -189,8 +188,20 @@ function httpSchema(path: PathSchema) {
       port: port.prefault(HTTP_PORT).describe("Patroni's port."),
       tls: tls.optional().describe("A certificate; then it is HTTPS, and nothing else."),
       allowPlain: z.boolean().default(false).describe("Whether HTTP without TLS may be reached from other machines."),
+      page: noted(
+        z
+          .boolean()
+          .optional()
+          .describe(
+            "Whether the page is there ([PAGE.md](PAGE.md)). It shows messages of events and of errors, with paths, to everybody who can reach the address.",
+          ),
+        { otherwise: "`true` when only this machine reaches the address" },
+      ),
+      names: noted(z.array(z.string().min(1)).default([]), { written: "list of text", otherwise: "none" }).describe(
+        "Further names that lead browsers to the page, such as a proxy's. Addresses, `localhost`, the machine's name and that of its mailbox need not be named; any other name is refused.",
+      ),
     })
-    .transform(({ tls = null, ...same }): HttpConfiguration & { readonly allowPlain: boolean } => ({ ...same, tls }));
+    .transform(({ tls = null, ...same }) => ({ ...same, tls }));
 }
 
 function backupSchema(path: PathSchema) {

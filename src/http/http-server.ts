@@ -1,5 +1,5 @@
 /**
- * The HTTP server inside a member's daemon: health checks as Patroni answers them, the mirror set, its history, and metrics.
+ * The HTTP server inside a member's daemon: health checks as Patroni answers them, the mirror set, its history, metrics, and the page.
  *
  * Guarantee: nothing that is asked changes anything, so nothing asks for a login. Requests have no body, a client that does not
  * get on is dropped, and there are never many of them; what an answer costs is the source's to bound.
@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import type { HttpConfiguration } from "../config/configuration.ts";
 import { errnoOf, messageOf } from "../errno.ts";
 import { METRICS_CONTENT_TYPE } from "../metrics/member-metrics.ts";
+import { type PageSource, servePage } from "../page/serve-page.ts";
 import { clusterAnswer, healthAnswer, historyAnswer } from "./cluster-view.ts";
 import { HEALTH_CHECKS } from "./health-checks.ts";
 import { parseHealthQuery } from "./health-query.ts";
@@ -36,6 +37,8 @@ export interface HttpServerOptions {
   /** Of this program. */
   readonly version: string;
   readonly source: HealthSource;
+  /** Null: there is no page. */
+  readonly page: PageSource | null;
   readonly logger: Logger;
 }
 
@@ -91,7 +94,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 }
 
-function createApp({ source, version }: HttpServerOptions, certificate: Certificate | null): FastifyInstance {
+function createApp({ source, version, page }: HttpServerOptions, certificate: Certificate | null): FastifyInstance {
   const app = fastify({
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
@@ -126,6 +129,7 @@ function createApp({ source, version }: HttpServerOptions, certificate: Certific
     if (databases !== "each" && databases !== "none") return await refuse(reply, 400, "databases is each or none");
     return await reply.type(METRICS_CONTENT_TYPE).send(await source.metrics({ databases }));
   });
+  if (page !== null) servePage(app, page);
   app.setNotFoundHandler(async (request, reply) => {
     if (METHODS.includes(request.method)) return await refuse(reply, 404, "there is nothing at this path");
     return await refuse(reply.header("allow", METHODS.join(", ")), 405, "nothing can be changed here");

@@ -1,4 +1,4 @@
-/** Health and metrics over HTTP: what the server needs of this member, and the unit that serves it. */
+/** Health, metrics and the page over HTTP: what the server needs of this member, and the unit that serves it. */
 import type { HealthFacts, HealthSource } from "../http/health-source.ts";
 import { startHttpServer } from "../http/http-server.ts";
 import { programVersion } from "../program-version.ts";
@@ -6,6 +6,7 @@ import type { MemberStatus } from "../status/member-status.ts";
 import { halts } from "./duty-errors.ts";
 import { keepListening } from "./keep-listening.ts";
 import type { Member } from "./member.ts";
+import { MemberPage } from "./member-page.ts";
 import { ownBackups } from "./own-backups.ts";
 import type { Peer } from "./peer.ts";
 import { emptyStatus } from "./peer-status.ts";
@@ -26,9 +27,10 @@ export async function serveHttp(member: Member, stop: AbortSignal): Promise<void
   if (http === null) return;
   const version = programVersion();
   const source = healthSource(member, version);
-  const start = () => startHttpServer({ http, version, source, logger: context.logger });
+  const page = http.page ? new MemberPage(member, { members: source.members, version, names: http.names }) : null;
+  const start = () => startHttpServer({ http, version, source, page, logger: context.logger });
   const again = "health and metrics can be asked for by HTTP again";
-  await keepListening(context, { start, mayWait: true, again }, stop);
+  await Promise.all([keepListening(context, { start, mayWait: true, again }, stop), page?.run(stop)]);
 }
 
 function healthSource(member: Member, version: string): HealthSource {

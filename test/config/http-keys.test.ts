@@ -30,7 +30,7 @@ function load(http: string): HttpConfiguration | null {
 const faultsOf = (http: string) => checkConfiguration(write(http)).map(({ code, path }) => `${code} ${path}`);
 
 test("an empty section takes Patroni's port on the loopback address", () => {
-  expect(load("{}")).toEqual({ address: "127.0.0.1", port: 8008, tls: null });
+  expect(load("{}")).toEqual({ address: "127.0.0.1", port: 8008, tls: null, page: true, names: [] });
 });
 
 test("an address, a port and a certificate are read", () => {
@@ -38,6 +38,18 @@ test("an address, a port and a certificate are read", () => {
     address: "::",
     port: 443,
     tls: { certificate: "/home/op/tls.pem", key: "/k.pem" },
+    page: false,
+    names: [],
+  });
+});
+
+test("the page is there where only this machine sees it, and elsewhere when it is asked for", () => {
+  const elsewhere = { address: "10.0.0.7", allowPlain: true };
+  expect(load("{ page: false }")?.page).toBe(false);
+  expect(load(JSON.stringify(elsewhere))?.page).toBe(false);
+  expect(load(JSON.stringify({ ...elsewhere, page: true, names: ["db.example"] }))).toMatchObject({
+    page: true,
+    names: ["db.example"],
   });
 });
 

@@ -22,14 +22,20 @@ interface Started {
 
 async function start(facts: HealthFacts, options: Partial<HttpConfiguration> = {}): Promise<Started> {
   const [port = 0] = await freePorts(1);
-  const http = { address: "127.0.0.1", port, tls: null, ...options };
+  const http = { address: "127.0.0.1", port, tls: null, page: false, names: [], ...options };
   const down = { ...facts.status, member: "faro", reachable: false, state: "down" as const };
   const source = {
     health: () => facts,
     members: () => [facts.status, down],
     metrics: async ({ databases }: { readonly databases: string }) => `# ${databases}\n`,
   };
-  const server = await startHttpServer({ http, source, version: "1.2.3", logger: pino({ level: "silent" }) });
+  const server = await startHttpServer({
+    http,
+    source,
+    page: null,
+    version: "1.2.3",
+    logger: pino({ level: "silent" }),
+  });
   onTestFinished(() => server.close());
   return { server, url: `http://127.0.0.1:${port}` };
 }
