@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import ssh2 from "ssh2";
 import { loadHostKey, newPrivateKey } from "../endpoint/host-key.ts";
 import { fingerprintOf } from "../transport/ssh-host-key.ts";
-import type { DemoSet } from "./demo-set.ts";
+import type { DemoSet, MailboxSections } from "./demo-set.ts";
 import { freePorts } from "./free-ports.ts";
 
 const ADDRESS = "127.0.0.1";
@@ -26,11 +26,8 @@ export async function startSftpDaemons(
   choosePorts = freePorts,
   reachedAt = (port: number) => port,
 ): Promise<void> {
-  const identity = join(set.root, "identity");
-  const authorizedKey = makeIdentity(identity);
   for (let attempt = 1; ; attempt++) {
-    const ports = await choosePorts(set.members.length);
-    set.configure({ members: membersOf(set, ports, reachedAt, authorizedKey), ssh: { identity } });
+    set.configure(endpointMailboxes(set, await choosePorts(set.members.length), reachedAt));
     // Followers first: whoever ships then finds them listening.
     for (const { member } of set.members.toReversed()) set.startDaemon(member);
     try {
@@ -45,12 +42,14 @@ export async function startSftpDaemons(
   }
 }
 
-function membersOf(
+/** Sections of the configuration that put each member's mailbox behind its daemon's endpoint, on the port of its place. */
+export function endpointMailboxes(
   set: DemoSet,
   ports: readonly number[],
-  reachedAt: (port: number) => number,
-  authorizedKey: string,
-): Map<string, object> {
+  reachedAt = (port: number) => port,
+): MailboxSections {
+  const identity = join(set.root, "identity");
+  const authorizedKey = makeIdentity(identity);
   const members = set.members.map(({ member }, index): [string, object] => {
     const port = ports[index] ?? 0;
     const { key } = loadHostKey(null, set.statePath(member));
@@ -61,7 +60,7 @@ function membersOf(
     };
     return [member, sections];
   });
-  return new Map(members);
+  return { members: new Map(members), ssh: { identity } };
 }
 
 /** Writes a new private key; returns the public one as a line of `authorized_keys`. */
