@@ -1,6 +1,7 @@
 /** The benchmarks, by name. */
 import type { Benchmark } from "./benchmark.ts";
 import { catchup } from "./catchup.ts";
+import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
 import { lag } from "./lag.ts";
 import { promote } from "./promote.ts";
@@ -9,6 +10,7 @@ import { writers } from "./writers.ts";
 
 export const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ["catchup", catchup],
+  ["growth", growth],
   ["idle", idle],
   ["lag", lag],
   ["promote", promote],
