@@ -5,14 +5,14 @@
  * Every contender begins with nothing but the files, and ends when all of it is durable.
  */
 import { execFile } from "node:child_process";
-import { cpSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { CLINIC, createClinic, databasePath, inboxPath, openMember, segmentsPath } from "../support/members.ts";
 import { alternate, ratioOf } from "./alternate.ts";
 import type { Benchmark, BenchOptions, BenchReport, BenchTable, Target } from "./benchmark.ts";
+import { inDirectory } from "./in-directory.ts";
 import { litestream } from "./peers.ts";
 import { RowContents } from "./row-contents.ts";
 import { spreadOf } from "./statistics.ts";
@@ -63,8 +63,7 @@ async function measure(
   rounds: number,
   program: string | null,
 ): Promise<{ table: BenchTable; targets: Target[] }> {
-  const root = mkdtempSync(join(tmpdir(), "afterimage-bench-"));
-  try {
+  return await inDirectory(async (root) => {
     const journal = await makeJournal(root, scenario);
     await prepareReceived(root, journal);
     const contenders: Record<string, () => Promise<number>> = {
@@ -74,9 +73,7 @@ async function measure(
       copy: () => copy(root),
     };
     return report(scenario, journal, await alternate(contenders, rounds));
-  } finally {
-    rmSync(root, { recursive: true, force: true });
-  }
+  });
 }
 
 const TITLES: Readonly<Record<string, string>> = {

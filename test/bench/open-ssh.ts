@@ -1,4 +1,4 @@
-/** OpenSSH's server for a benchmark: one account, which is this user, and SFTP alone. */
+/** OpenSSH's server for a benchmark: one account, which is this user, with SFTP, and a shell for what needs one (rsync). */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -40,7 +40,6 @@ export async function startOpenSsh(sshd: string, root: string): Promise<OpenSsh>
     "UsePAM no",
     "PidFile none",
     "Subsystem sftp internal-sftp",
-    "ForceCommand internal-sftp",
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
   // A condition of Debian's build.

@@ -2,18 +2,22 @@
  * How long an application is without an operational member that takes its writes: from `afterimage promote`, after the
  * daemon of the operational member was killed, to the first commit on the member that takes over.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
+import { loadConfiguration } from "../../src/config/load-configuration.ts";
 import { DemoSet } from "../../src/demo/demo-set.ts";
+import { freePorts } from "../../src/demo/free-ports.ts";
 import { ManagedProcess } from "../../src/demo/managed-process.ts";
+import { endpointMailboxes } from "../../src/demo/sftp-mailboxes.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
 import { connectControl } from "../../src/member/control-client.ts";
 import type { MemberControl } from "../../src/member/member-control.ts";
 import type { Benchmark, BenchOptions, BenchReport } from "./benchmark.ts";
+import { inDirectory } from "./in-directory.ts";
 import { spreadOf } from "./statistics.ts";
 import { createWritersDatabase } from "./writers.ts";
 
@@ -35,12 +39,15 @@ interface Scenario {
   /** Whether the command comes when the lost member has been silent for {@link SILENCE_MS} already. */
   readonly silent: boolean;
   readonly force: boolean;
+  /** Whether the lost member's host takes connections and says nothing, as one that hangs does; else it refuses them. */
+  readonly mute?: boolean;
 }
 
 const SCENARIOS: readonly Scenario[] = [
   { name: "silent before, 0 waiting", waiting: 0, silent: true, force: false },
   { name: "silent before, 100 waiting", waiting: 100, silent: true, force: false },
   { name: "silent before, 1,000 waiting", waiting: 1_000, silent: true, force: false },
+  { name: "silent before, its host hangs", waiting: 0, silent: true, force: false, mute: true },
   { name: "at once with --force, 0 waiting", waiting: 0, silent: false, force: true },
   { name: "at once, 0 waiting", waiting: 0, silent: false, force: false },
 ];
@@ -84,35 +91,49 @@ function chosen({ quick, only }: BenchOptions): Scenario[] {
 
 /** All sets are made first, so that one wait for silence does for all of them. */
 async function measureAll(results: ReadonlyMap<Scenario, Measured[]>): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), "afterimage-bench-"));
-  const sets = new Map<Scenario, DemoSet>();
-  try {
-    for (const scenario of results.keys()) sets.set(scenario, await makeSet(join(root, String(sets.size)), scenario));
-    for (const [scenario, set] of sets) if (scenario.silent) await set.killDaemon(LOST);
-    if ([...sets.keys()].some(({ silent }) => silent)) await delay(SILENCE_MS);
-    for (const [scenario, set] of sets) {
-      if (!scenario.silent) await set.killDaemon(LOST);
-      results.get(scenario)?.push(await takeOver(set, scenario));
-      await set.stopDaemons();
+  await inDirectory(async (root) => {
+    const sets = new Map<Scenario, DemoSet>();
+    const hanging: Server[] = [];
+    try {
+      for (const scenario of results.keys()) sets.set(scenario, await makeSet(join(root, String(sets.size)), scenario));
+      for (const [scenario, set] of sets) {
+        if (scenario.silent) await set.killDaemon(LOST);
+        if (scenario.mute === true) hanging.push(await hangAt(portOf(set, LOST)));
+      }
+      if ([...sets.keys()].some(({ silent }) => silent)) await delay(SILENCE_MS);
+      for (const [scenario, set] of sets) {
+        if (!scenario.silent) await set.killDaemon(LOST);
+        results.get(scenario)?.push(await takeOver(set, scenario));
+        await set.stopDaemons();
+      }
+    } finally {
+      for (const set of sets.values()) await set.stopDaemons();
+      for (const server of hanging) server.close();
     }
-  } finally {
-    for (const set of sets.values()) await set.stopDaemons();
-    rmSync(root, { recursive: true, force: true });
-  }
+  });
+}
+
+/** Takes connections and never answers; they end with those who made them. */
+async function hangAt(port: number): Promise<Server> {
+  const server = createServer((socket) => socket.on("error", () => undefined)).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+function portOf({ configPath }: DemoSet, member: string): number {
+  return Number(new URL(loadConfiguration(configPath).members.get(member)?.mailbox ?? "").port);
 }
 
 async function makeSet(root: string, { waiting }: Scenario): Promise<DemoSet> {
   const set = new DemoSet({ root, members: MEMBERS, journal: { rotate: "* * * * *" } });
-  const sections = MEMBERS.map(({ member }): [string, object] => [
+  const { members, ssh } = endpointMailboxes(set, await freePorts(MEMBERS.length));
+  const sections = [...members].map(([member, section]): [string, object] => [
     member,
-    {
-      mailbox: pathToFileURL(set.mailboxPath(member)).href,
-      ...(member === PROMOTED && waiting > 0 ? { delay: "1h" } : {}),
-    },
+    { ...section, ...(member === PROMOTED && waiting > 0 ? { delay: "1h" } : {}) },
   ]);
   createWritersDatabase(set.databasePath(LOST));
-  set.configure({ members: new Map(sections), ssh: {} });
-  for (const { member } of MEMBERS) set.startDaemon(member);
+  set.configure({ members: new Map(sections), ssh });
+  for (const { member } of MEMBERS.toReversed()) set.startDaemon(member);
   const what = "the mirror has what was committed";
   const received = (member: string) => set.databaseStatus(member)?.received?.txid ?? null;
   const isLevel = () => received(LOST) !== null && received(LOST) === received(PROMOTED);

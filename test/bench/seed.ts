@@ -5,18 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { randomFillSync, randomInt } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -29,7 +18,8 @@ import { connectControl } from "../../src/member/control-client.ts";
 import { peakResidentBytes } from "../support/process-figures.ts";
 import { alternate, ratioOf } from "./alternate.ts";
 import type { Benchmark, BenchReport, BenchTable, Target } from "./benchmark.ts";
-import { LoopbackSshd } from "./loopback-sshd.ts";
+import { inDirectory } from "./in-directory.ts";
+import { type SshAccount, startOpenSsh } from "./open-ssh.ts";
 import { programOnPath } from "./peers.ts";
 import { RowContents } from "./row-contents.ts";
 import { spreadOf } from "./statistics.ts";
@@ -75,7 +65,8 @@ export const seed: Benchmark = {
 
 interface World {
   readonly set: DemoSet;
-  readonly sshd: LoopbackSshd | null;
+  /** Null when there is no sshd. */
+  readonly account: SshAccount | null;
   readonly source: string;
   readonly root: string;
 }
@@ -91,17 +82,28 @@ interface Seeded {
 }
 
 async function measure(scenario: Scenario, rounds: number, say: (line: string) => void): Promise<BenchReport> {
-  const root = mkdtempSync(join(tmpdir(), "afterimage-bench-"));
+  return await inDirectory(async (root) => {
+    const server = programOnPath("sshd");
+    if ("skipped" in server) return await measureIn({ root, account: null }, scenario, rounds, say);
+    await using ssh = await startOpenSsh(server.path, join(root, "ssh"));
+    return await measureIn({ root, account: ssh.account }, scenario, rounds, say);
+  });
+}
+
+async function measureIn(
+  place: Pick<World, "root" | "account">,
+  scenario: Scenario,
+  rounds: number,
+  say: (line: string) => void,
+): Promise<BenchReport> {
   const names = Array.from({ length: rounds }, (_, round) => `mirror${round}`);
   const members = [
     { member: OPERATIONAL, follows: null },
     ...names.map((member) => ({ member, follows: OPERATIONAL })),
   ];
-  const set = new DemoSet({ root: join(root, "set"), members, journal: { rotate: "* * * * *" } });
+  const set = new DemoSet({ root: join(place.root, "set"), members, journal: { rotate: "* * * * *" } });
   set.configure(endpointMailboxes(set, await freePorts(members.length)));
-  const server = programOnPath("sshd");
-  const sshd = "path" in server ? await LoopbackSshd.start(server.path, join(root, "sshd")) : null;
-  const world: World = { set, sshd, source: set.databasePath(OPERATIONAL), root };
+  const world: World = { ...place, set, source: set.databasePath(OPERATIONAL) };
   try {
     say(`${scenario.name}: making the database`);
     makeDatabase(world.source, scenario.bytes);
@@ -123,8 +125,6 @@ async function measure(scenario: Scenario, rounds: number, say: (line: string) =
     return report({ scenario, seconds, seeded, snapshotSeconds }, peers.skipped);
   } finally {
     await set.stopDaemons();
-    await sshd?.stop();
-    rmSync(root, { recursive: true, force: true });
   }
 }
 
@@ -270,12 +270,17 @@ interface Peers {
   readonly skipped: readonly string[];
 }
 
-function peersOf({ sshd, source, root }: World): Peers {
-  if (sshd === null) return { contenders: {}, skipped: ["sftp put, rsync and sqlite3_rsync: sshd is not installed"] };
+function peersOf({ account, source, root }: World): Peers {
+  if (account === null)
+    return { contenders: {}, skipped: ["sftp put, rsync and sqlite3_rsync: sshd is not installed"] };
   const target = join(root, "target");
-  const shell = ["ssh", "-p", String(sshd.port), ...sshd.options].join(" ");
-  const host = `${sshd.user}@127.0.0.1`;
-  const put = `printf 'put -f "%s" "%s"\\n' "$1" "$2" | sftp -q -b - -P ${sshd.port} ${sshd.options.join(" ")} ${host}`;
+  const trust = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"].map(
+    (each) => `-o${each}`,
+  );
+  const options = ["-i", account.identity, ...trust].join(" ");
+  const shell = `ssh -p ${account.port} ${options}`;
+  const host = `${account.user}@127.0.0.1`;
+  const put = `printf 'put -f "%s" "%s"\\n' "$1" "$2" | sftp -q -b - -P ${account.port} ${options} ${host}`;
   const commands: Record<string, readonly string[]> = {
     sftp: ["sh", "-c", put, "sh", source, target],
     rsync: ["rsync", "--fsync", "--inplace", "--whole-file", "-e", shell, source, `${host}:${target}`],
