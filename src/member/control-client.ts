@@ -8,6 +8,7 @@ import type { ErrorDetails } from "../errors.ts";
 import { ControlError, DaemonError } from "./control-error.ts";
 import { controlSchemas, errorBodySchema, MAX_SOCKET_PATH_BYTES, stepLineSchema } from "./control-protocol.ts";
 import type { DemoteOptions } from "./demotion.ts";
+import type { SyncOptions } from "./journal-results.ts";
 import type {
   CancelOptions,
   DrillOutcome,
@@ -23,7 +24,6 @@ import type {
   SegmentFilter,
   ShipOptions,
   SwitchoverOptions,
-  SyncOptions,
   VerifyOptions,
 } from "./member-control.ts";
 import type { StepListener } from "./runbook-steps.ts";

@@ -8,6 +8,7 @@ import type { DeepVerification } from "./deep-verification.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
 import { errorView } from "./error-view.ts";
 import { type IntegrationControl, orderUntil } from "./integration-control.ts";
+import type { RotationResult, SyncedMember, SyncOptions } from "./journal-results.ts";
 import { listSegments } from "./list-segments.ts";
 import type { MemberContext } from "./member-context.ts";
 import type {
@@ -30,7 +31,6 @@ import type {
   RejoinResult,
   ReloadResult,
   ResumeOptions,
-  RotationResult,
   SeedOptions,
   SeedResult,
   SegmentFilter,
@@ -40,8 +40,6 @@ import type {
   SnapshotResult,
   SwitchoverOptions,
   SwitchoverResult,
-  SyncedMember,
-  SyncOptions,
   VerificationResult,
   VerifyOptions,
 } from "./member-control.ts";

@@ -6,18 +6,11 @@
 import type { HoldView, MirrorSetStatus, VerifiedMember } from "../status/member-status.ts";
 import type { Collected } from "./collect-segments.ts";
 import type { DemoteOptions, DemoteResult } from "./demotion.ts";
+import type { RotationResult, SyncedMember, SyncOptions } from "./journal-results.ts";
 import type { RoleView } from "./known-roles.ts";
 import type { PossibleLoss } from "./possible-losses.ts";
 import type { StepListener } from "./runbook-steps.ts";
 import type { ValidateResult } from "./validation.ts";
-
-export interface RotationResult {
-  readonly database: string;
-  /** Segments cut by this call, oldest first: file names such as `0000000000000002-0000000000000005.ltx`. */
-  readonly segments: readonly string[];
-  /** The end of the journal afterwards, `epoch:txid:checksum`. */
-  readonly position: string;
-}
 
 export interface IntegrationResult {
   readonly database: string;
@@ -106,21 +99,6 @@ export interface SegmentFilter {
   readonly until?: string | undefined;
   /** At most this many, the newest; 50 when not given. */
   readonly limit?: number | undefined;
-}
-
-export interface SyncOptions {
-  /** Members to wait for; all that are behind this one when not given. */
-  readonly members?: readonly string[];
-  /** 5 seconds when not given. */
-  readonly timeoutMs?: number;
-}
-
-/** What a member had integrated of one database when the wait ended. */
-export interface SyncedMember {
-  readonly member: string;
-  readonly database: string;
-  /** 16 hexadecimal digits; null when nothing is known of it. */
-  readonly integrated: string | null;
 }
 
 export interface ShipOptions {

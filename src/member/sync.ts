@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FollowerStatus } from "../status/member-status.ts";
-import type { SyncedMember, SyncOptions } from "./member-control.ts";
+import type { SyncedMember, SyncOptions } from "./journal-results.ts";
 import { MemberError } from "./member-error.ts";
 
 const POLL_MS = 25;

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { connectControl } from "../../src/member/control-client.ts";
 import { startControlServer } from "../../src/member/control-server.ts";
 import type { DemoteOptions } from "../../src/member/demotion.ts";
+import type { SyncOptions } from "../../src/member/journal-results.ts";
 import type {
   DrillOutcome,
   IntegrateOptions,
@@ -19,7 +20,6 @@ import type {
   SegmentFilter,
   ShipOptions,
   SwitchoverOptions,
-  SyncOptions,
 } from "../../src/member/member-control.ts";
 import { MemberError } from "../../src/member/member-error.ts";
 import type { StepListener } from "../../src/member/runbook-steps.ts";
