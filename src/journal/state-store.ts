@@ -124,6 +124,7 @@ export class StateStore implements Disposable {
       return this.#database.transaction(change).immediate();
     } catch (error) {
       this.#rows.forget();
+      this.#verifications.forget();
       throw error;
     }
   }

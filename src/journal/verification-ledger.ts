@@ -20,12 +20,28 @@ interface RawVerification {
 export class VerificationLedger {
   readonly #database: Database;
   #select: Statement<[string], RawVerification> | null = null;
+  /** As they were read; null when other processes may write. A status asks for all of them every 2 s. */
+  readonly #known: Map<string, Verification | null> | null;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#known = database.readonly ? null : new Map();
   }
 
   get(database: string): Verification | null {
+    const known = this.#known?.get(database);
+    if (known !== undefined) return known;
+    const verification = this.#read(database);
+    this.#known?.set(database, verification);
+    return verification;
+  }
+
+  /** What was saved since has been rolled back: all are read anew. */
+  forget(): void {
+    this.#known?.clear();
+  }
+
+  #read(database: string): Verification | null {
     // Prepared when it is needed: a state that is opened only for reading may not have the table yet.
     this.#select ??= this.#database.prepare("SELECT at_ms, position, ok FROM verifications WHERE database = ?");
     const row = this.#select.get(database);
@@ -38,9 +54,11 @@ export class VerificationLedger {
   save(database: string, { atMs, position, ok }: Verification): void {
     const write = this.#database.prepare("INSERT OR REPLACE INTO verifications VALUES (?, ?, ?, ?)");
     write.run(database, atMs, formatPosition(position), ok ? 1 : 0);
+    this.#known?.delete(database);
   }
 
   delete(database: string): void {
     this.#database.prepare("DELETE FROM verifications WHERE database = ?").run(database);
+    this.#known?.delete(database);
   }
 }

@@ -1,5 +1,5 @@
 /** What alerts are judged by, gathered from a member; see src/alerts/alert-rules.ts. */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { AlertFacts, BackupFacts, SpaceFact } from "../alerts/alert-rules.ts";
 import { alertConfiguration } from "../config/alert-configuration.ts";
@@ -38,14 +38,22 @@ function spaceFacts({ configuration, self, databases }: MemberContext): SpaceFac
   const places = new Map([[statSync(journal).dev, { place: "journal", path: journal }]]);
   for (const file of databases.values()) {
     // The file itself, because its path may be a symbolic link to another file system.
-    const path = existsSync(file) ? file : dirname(file);
-    const dev = statSync(path, { throwIfNoEntry: false })?.dev;
-    if (dev !== undefined && !places.has(dev)) places.set(dev, { place: dirname(file), path });
+    let path = file;
+    let dev = deviceOf(path);
+    if (dev === null) {
+      path = dirname(file);
+      dev = deviceOf(path);
+    }
+    if (dev !== null && !places.has(dev)) places.set(dev, { place: dirname(file), path });
   }
   return [...places.values()].map(({ place, path }) => {
     const { free, least } = freeSpace(path, configuration.journal);
     return { place, freeBytes: free, leastBytes: least };
   });
+}
+
+function deviceOf(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.dev ?? null;
 }
 
 function backupFacts(context: MemberContext): BackupFacts {

@@ -45,7 +45,7 @@ function memberUnits(member: Member, plan: MemberPlan, options: UnitOptions): [s
     ["heartbeat", unit([], (stop) => runHeartbeatJob(member, stop))],
     ["watchdog", unit([], (stop) => member.watchdog.run(stop))],
     ["handover", unit([plan.duty], (stop) => runHandoverJob(member, stop))],
-    ["memory", unit([], runMemoryJob)],
+    ["memory", unit([], (stop) => runMemoryJob(stop))],
     ["purge", unit([], (stop) => runPurgeJob(member, stop))],
     ["rejoin", unit([], (stop) => runRejoinJob(member, stop))],
     ["snapshot", unit([journal.snapshot, timeZone], (stop) => runSnapshotJob(member, stop))],

@@ -102,6 +102,27 @@ test("a transaction that throws leaves nothing, a nested one only itself undone"
   expect(store.database("orders")).toMatchObject({ pageCount: 7, error: null });
 });
 
+test("a verification is what was saved last and not undone", () => {
+  const path = newPath();
+  using store = StateStore.open(path, NAMES);
+  using reader = StateStore.openReadOnly(path);
+  const verification = (txid: bigint) => ({ atMs: Number(txid), position: position(txid), ok: true });
+  expect(store.verification("orders")).toBeNull();
+  for (const txid of [1n, 2n]) {
+    store.saveVerification("orders", verification(txid));
+    expect([store.verification("orders"), reader.verification("orders")]).toEqual(Array(2).fill(verification(txid)));
+  }
+  const undone = () => {
+    store.saveVerification("orders", verification(3n));
+    expect(store.verification("orders")).toEqual(verification(3n));
+    throw new Error("undone");
+  };
+  expect(() => store.transaction(undone)).toThrow("undone");
+  expect(store.verification("orders")).toEqual(verification(2n));
+  store.forgetVerification("orders");
+  expect([store.verification("orders"), reader.verification("orders")]).toEqual([null, null]);
+});
+
 test("a database's row gives back what was saved, and keeps what was not mentioned", () => {
   using store = StateStore.open(newPath(), NAMES);
   const uint32 = fc.nat(0xffff_ffff);
