@@ -84,7 +84,7 @@ function drawEdge({ path, from, to, labelX, labelY, isBelow }, member) {
   const [upper, lower] = isBelow ? [labelY - 9, labelY + 19] : [labelY - 22, labelY - 5];
   return svg(
     "g",
-    { class: "edge", "data-level": member.level, "data-from": from, "data-to": to, "data-flowing": isFlowing },
+    { class: "edge", "data-level": member.level, "data-from": from, "data-to": to, "data-flowing": String(isFlowing) },
     svg("path", { d: path, class: "line" }),
     isFlowing ? svg("path", { d: path, class: "flow" }) : null,
     svg("text", { x: labelX + 4, y: upper, class: "flow-text" }, flowOf(member)),

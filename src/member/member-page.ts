@@ -17,7 +17,7 @@ import { Remembered } from "./remembered.ts";
 
 /** Counting the segments of hundreds of databases takes a second, in parts. */
 const TOTALS_FRESH_MS = 60_000;
-const BACKUPS_FRESH_MS = 60_000;
+const BACKUPS_FRESH_MS = 5_000;
 const EVENTS_SHOWN = 60;
 
 interface MemberPageOptions {
