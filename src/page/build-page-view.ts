@@ -45,11 +45,14 @@ export interface PageFacts {
 const DATABASES_SHOWN = 25;
 const PROBLEMS_SHOWN = 40;
 
+/** Members that this one has nothing to do with are asked twice a minute. */
+const OLD_NEWS_SECONDS = 5;
+
 const RANK: Readonly<Record<Level, number>> = { error: 0, warn: 1, ok: 2 };
 
 export function buildPageView(facts: PageFacts): PageView {
   const { self, nowMs } = facts;
-  const known = facts.known.map((each) => ({ ...each, status: withReceipts(each.status, facts.known) }));
+  const known = facts.known.map((each) => ({ ...each, status: withReceipts(each, facts.known) }));
   const members = known.map(({ status }) => status);
   const problems = pageProblems(members);
   const ages = new Map(members.map(({ member }) => [member, memberAges(member, known)]));
@@ -81,14 +84,18 @@ export function buildPageView(facts: PageFacts): PageView {
   };
 }
 
-/** A member of which nothing was read yet is a mirror all the same when another one has receipts of it. */
-function withReceipts(status: MemberStatus, known: readonly KnownMember[]): MemberStatus {
-  if (status.role !== null) return status;
-  const upstream = upstreamBy(
-    status.member,
-    known.map((each) => each.status),
-  );
-  return upstream === null ? status : { ...status, role: "mirror", follows: upstream };
+/** What the receipts of others prove of a member counts before what it said itself a while ago, or has not said yet. */
+function withReceipts({ status, newsSeconds }: KnownMember, known: readonly KnownMember[]): MemberStatus {
+  const { member, role, state } = status;
+  if (role === null) {
+    const members = known.map((each) => each.status);
+    const upstream = upstreamBy(member, members);
+    return upstream === null ? status : { ...status, role: "mirror", follows: upstream };
+  }
+  const isOver = state === "waiting" && newsSeconds !== null && newsSeconds > OLD_NEWS_SECONDS;
+  const { receivedSeconds } = memberAges(member, known);
+  const isReached = receivedSeconds !== null && receivedSeconds <= OLD_NEWS_SECONDS;
+  return isOver && isReached ? { ...status, state: "synchronizing", upstreamAgeSeconds: null } : status;
 }
 
 /** Whom a member follows by the receipts that another one, which lives, has of it; null when there are none. */
@@ -201,7 +208,7 @@ function pageJournal({ member, journal, reachable }: MemberStatus): PageJournal[
 function pageBackups({ self, backup, backups }: PageFacts): PageBackups {
   const { schedule, allowOperational, keep } = backup;
   const times = Object.keys(self.databases).map((database) => ({ database, atMs: backups.get(database) ?? null }));
-  const sorted = times.sort((a, b) => (a.atMs ?? 0) - (b.atMs ?? 0));
+  const sorted = times.sort((a, b) => (a.atMs ?? -1) - (b.atMs ?? -1));
   const isIdle = schedule !== null && self.role === "operational" && !allowOperational;
   return {
     schedule,

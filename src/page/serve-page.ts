@@ -36,6 +36,8 @@ const STYLE = "text/css; charset=utf-8";
 const FILES: ReadonlyMap<string, string> = new Map([
   ["index.html", HTML],
   ["page.css", STYLE],
+  ["parts.css", STYLE],
+  ["narrow.css", STYLE],
   ["icon.svg", "image/svg+xml"],
   ...[
     "main.js",

@@ -1,9 +1,13 @@
 /** Members as the page knows them, of which a test says only what matters to it. */
+import type { PageFacts } from "../../src/page/build-page-view.ts";
 import type { KnownMember } from "../../src/page/member-ages.ts";
+import { PageSamples } from "../../src/page/page-samples.ts";
 import { type FollowerStatus, type MemberStatus, memberStatusSchema } from "../../src/status/member-status.ts";
 import { mirrorFacts } from "../http/health-facts.ts";
 
 type Status = Readonly<Record<string, unknown>>;
+
+const CONTINUOUS = { kind: "continuous" } as const;
 
 const RECEIPT = {
   shipped: "000000000000002a",
@@ -42,4 +46,19 @@ export function known(status: MemberStatus, newsSeconds: number | null = 0): Kno
 
 export function silent(status: MemberStatus): MemberStatus {
   return { ...status, reachable: false, state: "down" };
+}
+
+/** What the page of a member is put together from, with nothing in it but the members. */
+export function pageFacts(self: MemberStatus, members: readonly KnownMember[]): PageFacts {
+  const samples = new PageSamples(self.member);
+  const history = samples.history([self.member], 3_600_000, 0);
+  return {
+    ...{ self, history, known: members, version: "1.2.3", flows: samples.flows, nowMs: 0 },
+    ...{ totals: { segments: 3, snapshots: 1, bytes: 9 }, backups: new Map(), events: [] },
+    journal: {
+      ...{ rotate: CONTINUOUS, ship: CONTINUOUS, minIntervalMs: 50, maxSegmentBytes: 1, retentionMs: 1000 },
+      ...{ giveUpAfterMs: 2000, maxBytes: null, minFreeBytes: null, snapshot: null, verify: null, deepVerify: null },
+    },
+    backup: { schedule: null, directory: "/b", keep: 7, keepForMs: null, check: "full", allowOperational: false },
+  };
 }

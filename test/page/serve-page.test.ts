@@ -9,7 +9,7 @@ import { buildPageView } from "../../src/page/build-page-view.ts";
 import { PageSamples } from "../../src/page/page-samples.ts";
 import type { PageQuery } from "../../src/page/serve-page.ts";
 import { mirrorFacts } from "../http/health-facts.ts";
-import { known, lisbonOf, statusOf } from "./page-facts.ts";
+import { known, lisbonOf, pageFacts, statusOf } from "./page-facts.ts";
 
 interface Answer {
   readonly status: number | undefined;
@@ -19,36 +19,8 @@ interface Answer {
 
 function view({ spanMs }: PageQuery) {
   const self = statusOf();
-  const samples = new PageSamples("porto");
-  const journal = {
-    rotate: { kind: "continuous" },
-    ship: { kind: "continuous" },
-    retentionMs: 1000,
-    giveUpAfterMs: 2000,
-  } as const;
-  const rest = {
-    minIntervalMs: 1,
-    maxSegmentBytes: 1,
-    maxBytes: null,
-    minFreeBytes: null,
-    snapshot: null,
-    verify: null,
-    deepVerify: null,
-  };
-  const backup = {
-    schedule: null,
-    directory: "/b",
-    keep: 7,
-    keepForMs: null,
-    check: "full",
-    allowOperational: false,
-  } as const;
-  return buildPageView({
-    ...{ self, known: [known(lisbonOf()), known(self)], version: "1.2.3", journal: { ...journal, ...rest }, backup },
-    ...{ totals: { segments: 3, snapshots: 1, bytes: 9 }, backups: new Map(), events: [], flows: samples.flows },
-    history: samples.history(["porto"], spanMs, 0),
-    nowMs: 0,
-  });
+  const history = new PageSamples("porto").history(["porto"], spanMs, 0);
+  return buildPageView({ ...pageFacts(self, [known(lisbonOf()), known(self)]), history });
 }
 
 async function start(
