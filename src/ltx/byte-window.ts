@@ -18,10 +18,10 @@ export class ByteWindow {
   #end = 0;
   #position = 0;
 
-  constructor(source: ByteSource) {
+  constructor(source: ByteSource, windowBytes = WINDOW_BYTES) {
     this.#source = source;
     this.#size = source.size;
-    this.bytes = new Uint8Array(Math.max(0, Math.min(WINDOW_BYTES, this.#size)));
+    this.bytes = new Uint8Array(Math.max(0, Math.min(windowBytes, this.#size)));
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -54,6 +54,14 @@ export class ByteWindow {
   consume(count: number): void {
     this.#start += count;
     this.#position += count;
+  }
+
+  /** As {@link require} and {@link consume} of any number of bytes, which are not looked at. */
+  skip(count: number, what: string): void {
+    if (this.remaining < count) throw this.#truncated(count, what);
+    this.#start = Math.min(this.#start + count, this.#end);
+    this.#position += count;
+    if (this.#start === this.#end) this.#start = this.#end = 0;
   }
 
   #refill(count: number, what: string): void {

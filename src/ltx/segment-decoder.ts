@@ -34,7 +34,16 @@ export interface SegmentPage {
 
 export type { SegmentTrailer };
 
-type DecoderState = "pages" | "trailer" | "finished" | "failed";
+/** For many decoders side by side. */
+export interface DecoderMemory {
+  /** How much of the file is held at a time; 256 KiB when not given. */
+  readonly windowBytes?: number;
+  /** Where a page of this size is put: another decoder's page is valid no longer then. Its own when not given. */
+  readonly page?: Uint8Array;
+}
+
+/** `page`: the header of a page was read, and its data lies ahead. */
+type DecoderState = "pages" | "page" | "trailer" | "finished" | "failed";
 
 export class SegmentDecoder {
   readonly header: SegmentHeader;
@@ -45,16 +54,23 @@ export class SegmentDecoder {
   readonly #index = new PageIndex(HEADER_SIZE);
   readonly #page: { pgno: number; data: Uint8Array; checksum: ChecksumHalves };
   #state: DecoderState = "pages";
+  /** Where the frame of the page at hand begins. */
+  #frameStart = 0;
+  /** Of the data in it; null when only reading them tells it. */
+  #dataSize: number | null = null;
+  #isWhole = true;
 
   /** Reads the header. @throws SegmentError SEGMENT_TRUNCATED, SEGMENT_MAGIC or SEGMENT_HEADER. */
-  constructor(source: ByteSource) {
+  constructor(source: ByteSource, { windowBytes, page }: DecoderMemory = {}) {
     this.#path = source.path;
-    this.#window = new ByteWindow(source);
+    this.#window = new ByteWindow(source, windowBytes);
     const at = this.#window.require(HEADER_SIZE, "header");
     this.header = decodeHeader(this.#window.bytes.subarray(at, at + HEADER_SIZE), source.path);
     this.#order = new PageOrder(this.header);
     this.#checksum = new SegmentChecksum(this.header.pageSize);
-    this.#page = { pgno: 0, data: new Uint8Array(this.header.pageSize), checksum: this.#checksum.page };
+    const { pageSize } = this.header;
+    const data = page?.length === pageSize ? page : new Uint8Array(pageSize);
+    this.#page = { pgno: 0, data, checksum: this.#checksum.page };
     this.#take(HEADER_SIZE);
   }
 
@@ -63,13 +79,31 @@ export class SegmentDecoder {
    * @throws SegmentError; the decoder is of no more use then.
    */
   next(): SegmentPage | null {
+    return this.advance() === null ? null : this.read();
+  }
+
+  /**
+   * Goes to the next page and gives its number; null after the last one. The page before it is passed over when it was not
+   * {@link read}: its data is not looked at then, and {@link finish} can no longer be called. @throws SegmentError as {@link next}
+   */
+  advance(): number | null {
     if (this.#state === "trailer" || this.#state === "finished") return null;
+    if (this.#state === "page") this.#passOver();
     this.#expect("pages");
     // Set first: whatever is thrown below leaves the decoder unusable.
     this.#state = "failed";
-    const more = this.#readFrame();
-    this.#state = more ? "pages" : "trailer";
-    return more ? this.#page : null;
+    const more = this.#readPageHeader();
+    this.#state = more ? "page" : "trailer";
+    return more ? this.#page.pgno : null;
+  }
+
+  /** The page that {@link advance} has come to. @throws SegmentError as {@link next} */
+  read(): SegmentPage {
+    this.#expect("page");
+    this.#state = "failed";
+    this.#readData();
+    this.#state = "pages";
+    return this.#page;
   }
 
   /**
@@ -78,6 +112,7 @@ export class SegmentDecoder {
    */
   finish(): SegmentTrailer {
     this.#expect("trailer");
+    if (!this.#isWhole) throw this.#error("SEGMENT_USAGE", "pages of the segment were passed over");
     this.#state = "failed";
     this.#readIndex();
     const trailer = this.#readTrailer();
@@ -85,8 +120,8 @@ export class SegmentDecoder {
     return trailer;
   }
 
-  /** Reads one page frame into the page; false when it is the one that ends the page block. */
-  #readFrame(): boolean {
+  /** Reads the header of a page frame; false when it is the one that ends the page block. */
+  #readPageHeader(): boolean {
     const start = this.#window.position;
     const at = this.#window.require(PAGE_HEADER_SIZE, "page header");
     const pgno = this.#window.view.getUint32(at);
@@ -98,23 +133,43 @@ export class SegmentDecoder {
     if ((flags & ~PAGE_FLAG_SIZE) !== 0) throw this.#error("SEGMENT_PAGE_FLAGS", `page ${pgno} has flags ${flags}`);
     const fault = this.#order.fault(this.#index.lastPgno, pgno);
     if (fault !== null) throw this.#error(fault.code, fault.message);
-
-    if (flags === PAGE_FLAG_SIZE) this.#readBlock(pgno);
-    else this.#readFrameWithoutSize(pgno);
-    this.#checksum.addPage(pgno, this.#page.data);
-    this.#index.add(pgno, this.#window.position - start);
     this.#page.pgno = pgno;
+    this.#frameStart = start;
+    this.#dataSize = flags === PAGE_FLAG_SIZE ? this.#readSize(pgno) : null;
+    if (this.#dataSize === null) this.#take(PAGE_HEADER_SIZE);
     return true;
   }
 
-  #readBlock(pgno: number): void {
-    const { data } = this.#page;
+  #readSize(pgno: number): number {
     const head = this.#window.require(PAGE_HEADER_WITH_SIZE, "page header");
     const size = this.#window.view.getUint32(head + PAGE_HEADER_SIZE);
-    if (size === 0 || size > lz4Bound(data.length)) {
+    if (size === 0 || size > lz4Bound(this.header.pageSize)) {
       throw this.#error("SEGMENT_COMPRESSION", `page ${pgno} has ${size} bytes of compressed data`);
     }
     this.#take(PAGE_HEADER_WITH_SIZE);
+    return size;
+  }
+
+  #readData(): void {
+    const { pgno, data } = this.#page;
+    if (this.#dataSize === null) this.#readFrameWithoutSize(pgno);
+    else this.#readBlock(pgno, this.#dataSize);
+    this.#checksum.addPage(pgno, data);
+    this.#index.add(pgno, this.#window.position - this.#frameStart);
+  }
+
+  #passOver(): void {
+    this.#isWhole = false;
+    this.#state = "failed";
+    const { pgno } = this.#page;
+    if (this.#dataSize === null) this.#readFrameWithoutSize(pgno);
+    else this.#window.skip(this.#dataSize, "data of a page");
+    this.#index.add(pgno, this.#window.position - this.#frameStart);
+    this.#state = "pages";
+  }
+
+  #readBlock(pgno: number, size: number): void {
+    const { data } = this.#page;
     const at = this.#window.require(size, "data of a page");
     if (decompressBlock(this.#window.bytes, at, at + size, data) !== data.length) {
       throw this.#error("SEGMENT_COMPRESSION", `the compressed data of page ${pgno} is not of one page`);
@@ -123,7 +178,6 @@ export class SegmentDecoder {
   }
 
   #readFrameWithoutSize(pgno: number): void {
-    this.#take(PAGE_HEADER_SIZE);
     const fault = readLz4Frame(this.#window, this.#page.data);
     if (fault !== null) throw this.#error("SEGMENT_COMPRESSION", `page ${pgno}: ${fault}`);
   }

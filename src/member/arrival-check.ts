@@ -39,8 +39,12 @@ export interface JournalEnd {
   readonly pageSize: number | null;
 }
 
+/** Reads a whole segment, and gives the event loop its turns meanwhile. @throws SegmentError when it is not intact. */
+export type SegmentCheck = (source: FileSource) => Promise<SegmentSummary>;
+
 /**
  * Checks the whole file, and gives the event loop its turns meanwhile.
+ * @param verify reads it, once its header is right.
  * @throws MemberError, SegmentError: why it must not be taken. What else is thrown says nothing about the file.
  */
 export async function checkArrival(
@@ -48,6 +52,7 @@ export async function checkArrival(
   database: string,
   arrival: Arrival,
   end: JournalEnd,
+  verify: SegmentCheck = verifySegmentInSlices,
 ): Promise<SegmentSummary> {
   using source = new FileSource(arrival.path);
   const header = readHeader(source);
@@ -56,7 +61,7 @@ export async function checkArrival(
   checkMaker(context, database, arrival, header, end);
   checkPageSize(arrival, header, end);
   if (end.position !== null) checkChain(arrival, header, end.position);
-  return await verifySegmentInSlices(source);
+  return await verify(source);
 }
 
 /** What a mirror has asked its upstream for: the pages in which its copy differs. */

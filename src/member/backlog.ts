@@ -1,4 +1,5 @@
 /** What waits to be integrated into one mirror's copy, what of it may be now, and what holds the rest back. */
+import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { type Txid, toTxid } from "../ltx/position.ts";
 import type { HoldView } from "../status/member-status.ts";
@@ -29,14 +30,15 @@ export class Backlog {
   }
 
   /** What may be integrated next; null when nothing may. */
-  nextBatch(options: GateOptions): Batch | null {
+  nextBatch(options: GateOptions, most?: number): Batch | null {
     const facts = this.#control.facts(this.#name, options);
-    return nextBatch(
-      this.#context.store.catalogue,
-      this.#name,
-      this.#row(),
-      (segment) => holdOf(segment, facts) === null,
-    );
+    const passes = (segment: SegmentRow) => holdOf(segment, facts) === null;
+    return nextBatch(this.#context.store.catalogue, this.#name, this.#row(), passes, most);
+  }
+
+  /** Whether anything may be integrated next. */
+  hasNext(options: GateOptions): boolean {
+    return this.nextBatch(options, 1) !== null;
   }
 
   /** Transactions that were received and are not integrated. */

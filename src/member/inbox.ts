@@ -13,8 +13,8 @@ import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import { parseSegmentName, type SegmentRef } from "../journal/segment-name.ts";
 import { isSnapshot } from "../ltx/header.ts";
 import type { Position, Txid } from "../ltx/position.ts";
-import type { SegmentSummary } from "../ltx/verify-segment.ts";
-import { type Arrival, checkArrival, checkDuplicate, type JournalEnd } from "./arrival-check.ts";
+import { type SegmentSummary, verifySegmentInSlices } from "../ltx/verify-segment.ts";
+import { type Arrival, checkArrival, checkDuplicate, type JournalEnd, type SegmentCheck } from "./arrival-check.ts";
 import { EmptiableDirectory } from "./emptiable-directory.ts";
 import { assertFree } from "./free-space.ts";
 import { ownInbox, parseDifferenceName } from "./inbox-directory.ts";
@@ -45,6 +45,7 @@ export class Inbox {
   awaitedDifference: string | null = null;
   readonly #context: MemberContext;
   readonly #database: string;
+  readonly #checkFirst: SegmentCheck;
   /** Of the epoch that the next segment is of. */
   #directory: string;
   #entries: EmptiableDirectory;
@@ -54,9 +55,11 @@ export class Inbox {
   #taking = false;
   #taken = 0;
 
-  constructor(context: MemberContext, database: string) {
+  /** @param checkFirst reads the file that the journal shall begin with, to check it. */
+  constructor(context: MemberContext, database: string, checkFirst: SegmentCheck = verifySegmentInSlices) {
     this.#context = context;
     this.#database = database;
+    this.#checkFirst = checkFirst;
     this.quarantine = new Quarantine(context, database);
     this.#directory = ownInbox(context, database);
     // What is wrong with a link is said when it is looked into.
@@ -239,7 +242,10 @@ export class Inbox {
   /** Everything but its place in the journal: null, and the file in quarantine, when it must not get one. */
   async #verify(arrival: Arrival, end: JournalEnd): Promise<Verified | null> {
     try {
-      return this.#verified(arrival, await checkArrival(this.#recipient(), this.#database, arrival, end));
+      const recipient = this.#recipient();
+      const check = end.position === null ? this.#checkFirst : verifySegmentInSlices;
+      const summary = await checkArrival(recipient, this.#database, arrival, end, check);
+      return this.#verified(arrival, recipient.epoch, summary);
     } catch (error) {
       // What the system could not do says nothing about the file: it is tried again.
       if (!(error instanceof AfterimageError)) throw error;
@@ -248,8 +254,7 @@ export class Inbox {
     }
   }
 
-  #verified(arrival: Arrival, { header, postApplyChecksum, bytes, pages }: SegmentSummary): Verified {
-    const epoch = arrivalEpoch(this.#context, this.#database);
+  #verified(arrival: Arrival, epoch: number, { header, postApplyChecksum, bytes, pages }: SegmentSummary): Verified {
     const { minTxid, maxTxid, preApplyChecksum, pageSize, timestampMs } = header;
     const kind = isSnapshot(header) ? "snapshot" : "segment";
     return {

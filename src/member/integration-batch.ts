@@ -3,10 +3,19 @@ import { z } from "zod";
 import type { SegmentCatalogue, SegmentRow } from "../journal/segment-catalogue.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import { formatChecksum, NO_CHECKSUM, type Txid } from "../ltx/position.ts";
+import { MERGE_WINDOW_BYTES } from "./merged-segments.ts";
 
-/** Segments are merged up to this many bytes of pages; a larger one is integrated by itself, streamed. */
-const BATCH_BYTES = 32 * 1024 * 1024;
-const BATCH_SEGMENTS = 500;
+/** Segments are merged in memory up to this many bytes of pages. */
+const IN_MEMORY_BYTES = 32 * 1024 * 1024;
+/**
+ * Merged as streams they cost no memory; but the checkpoint after a commit should not take long. A commit has no more pages
+ * than the database, however often they were changed.
+ */
+const STREAMED_BYTES = 128 * 1024 * 1024;
+const STREAMED_OF_SMALL_BYTES = 4 * STREAMED_BYTES;
+/** What may be held of segments that are read side by side. It also bounds how many files are open. */
+const HELD_BYTES = 64 * 1024 * 1024;
+const BATCH_SEGMENTS = 2_000;
 
 /** Contiguous segments, or one snapshot. */
 export interface Batch {
@@ -45,12 +54,14 @@ export function parseIntent(stored: unknown): IntegrationIntent | null {
  * The next batch for a mirror whose row is `row`; null when nothing can be integrated now. What was begun is finished first,
  * whatever `passes` says.
  * @param passes whether a segment may be integrated now; a batch ends before the first that may not.
+ * @param most segments, of what was not begun.
  */
 export function nextBatch(
   catalogue: SegmentCatalogue,
   name: string,
   row: DatabaseRow | null,
   passes: (segment: SegmentRow) => boolean = () => true,
+  most = BATCH_SEGMENTS,
 ): Batch | null {
   const integrated = row?.integrated?.txid ?? (0n as Txid);
   const begun = parseIntent(row?.intent);
@@ -67,20 +78,27 @@ export function nextBatch(
   if (begun !== null && !begun.snapshot) {
     const segments = catalogue.list(name, filter);
     const [first] = segments;
-    if (first !== undefined && isNext(first)) return contiguousBatch(segments, 0, BigInt(begun.toTxid));
+    if (first !== undefined && isNext(first)) return contiguousBatch(segments, 0, { toTxid: BigInt(begun.toTxid) });
   }
   if (begun === null) {
     // Most of what is held back is asked for again and again.
     const [first] = catalogue.list(name, { ...filter, limit: 1 });
     if (first !== undefined && isNext(first)) {
       if (!passes(first)) return null;
-      const segments = catalogue.list(name, { ...filter, limit: BATCH_SEGMENTS });
+      const segments = catalogue.list(name, { ...filter, limit: most });
       const end = segments.findIndex((segment) => !passes(segment));
-      return contiguousBatch(end < 0 ? segments : segments.slice(0, end), row?.pageSize ?? 0);
+      const next = end < 0 ? segments : segments.slice(0, end);
+      return contiguousBatch(next, row?.pageSize ?? 0, { maxBytes: mergedBytes(first, row) });
     }
   }
   const last = newestSnapshot(catalogue, name, epoch, (snapshot) => begun !== null || passes(snapshot));
   return last === null || last.maxTxid <= integrated ? null : { rows: [last], last, snapshot: true };
+}
+
+function mergedBytes(first: SegmentRow, row: DatabaseRow | null): number {
+  if (first.postApplyChecksum === NO_CHECKSUM) return IN_MEMORY_BYTES;
+  const isSmall = (row?.pageCount ?? 0) * (row?.pageSize ?? 0) <= STREAMED_BYTES;
+  return isSmall ? STREAMED_OF_SMALL_BYTES : STREAMED_BYTES;
 }
 
 function newestSnapshot(
@@ -101,20 +119,24 @@ function isAtEnd(row: DatabaseRow | null): boolean {
 }
 
 /**
- * The longest run of contiguous segments that may be merged in memory, at least the first; or, when `toTxid` is given,
+ * The longest run of contiguous segments with no more than `maxBytes` of pages, at least the first; or, when `toTxid` is given,
  * exactly up to there. Null when there are no segments.
+ * @param maxBytes what may be merged in memory, when not given.
  */
 export function contiguousBatch(
   segments: readonly SegmentRow[],
   pageSize: number,
-  toTxid: bigint | null = null,
+  { toTxid = null, maxBytes = IN_MEMORY_BYTES }: { toTxid?: bigint | null; maxBytes?: number } = {},
 ): Batch | null {
   const rows: SegmentRow[] = [];
   let bytes = 0;
+  let held = 0;
   for (const segment of segments) {
     const contiguous = rows.length === 0 || segment.minTxid <= (rows.at(-1)?.maxTxid ?? 0n) + 1n;
     bytes += segment.pages * pageSize;
-    const fits = toTxid === null ? rows.length === 0 || bytes <= BATCH_BYTES : segment.maxTxid <= toTxid;
+    held += Math.min(segment.bytes, MERGE_WINDOW_BYTES) + pageSize;
+    const isSmall = rows.length === 0 || (bytes <= maxBytes && held <= HELD_BYTES);
+    const fits = toTxid === null ? isSmall : segment.maxTxid <= toTxid;
     if (!contiguous || !fits) break;
     rows.push(segment);
   }

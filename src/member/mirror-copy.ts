@@ -10,8 +10,14 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { pathOf, patternDirectory } from "../config/database-pattern.ts";
 import { makeDirectory } from "../durable-files.ts";
+import type { FileSource } from "../journal/file-source.ts";
+import type { SegmentRow } from "../journal/segment-catalogue.ts";
 import type { DatabaseRow } from "../journal/state-store.ts";
 import type { Position } from "../ltx/position.ts";
+import { SegmentError } from "../ltx/segment-error.ts";
+import { type SegmentSummary, verifySegmentInSlices } from "../ltx/verify-segment.ts";
+import { DatabaseError } from "../sqlite/database-error.ts";
+import { discardPrepared, finishMirror } from "../sqlite/mirror-creation.ts";
 import { type IntegrationStep, MirrorDatabase } from "../sqlite/mirror-database.ts";
 import { type FrozenChecksums, PageChecksumTable } from "../sqlite/page-checksum-table.ts";
 import type { PageRun } from "../sqlite/page-run.ts";
@@ -19,8 +25,9 @@ import type { WalMark } from "../sqlite/wal-mark.ts";
 import { assertFree } from "./free-space.ts";
 import { type Batch, intentOf, nextBatch } from "./integration-batch.ts";
 import type { MemberContext } from "./member-context.ts";
-import { mergeSegments } from "./merged-segments.ts";
+import { mergeProven, mergeSegments } from "./merged-segments.ts";
 import { parseRecord, recordOf } from "./mirror-record.ts";
+import { isOf, type PreparedCopy, prepareCopy } from "./prepared-copy.ts";
 
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 500;
@@ -34,6 +41,7 @@ export class MirrorCopy {
   readonly #path: string;
   readonly #onStep: (step: CopyStep) => void;
   #table: PageChecksumTable;
+  #prepared: PreparedCopy | null = null;
   #database: MirrorDatabase | null = null;
   #beats = 0;
   #walHeld = false;
@@ -104,21 +112,50 @@ export class MirrorCopy {
    */
   #assertRoom({ rows, last, snapshot }: Batch): void {
     const row = this.#row();
-    const pages = rows.reduce((sum, each) => sum + each.pages, 0);
     const isNew = row?.integrated == null;
     const share = isNew ? 1 : snapshot ? 0 : 2;
-    const bytes = share * (isNew ? last.pages : pages) * (row?.pageSize ?? 0);
+    const pages = isNew || snapshot ? last.pages : this.#distinctPages(rows, last);
+    this.#assertFree(share * pages * (row?.pageSize ?? 0));
+  }
+
+  #assertFree(bytes: number): void {
     assertFree(dirname(this.#path), this.#context.configuration.journal, { bytes, what: `the database ${this.#name}` });
+  }
+
+  /** At most: a commit has no more pages than the database has after it. */
+  #distinctPages(rows: readonly SegmentRow[], last: SegmentRow): number {
+    const pages = rows.reduce((sum, each) => sum + each.pages, 0);
+    return rows.length === 1 ? pages : Math.min(pages, this.#context.journal.readHeader(last).commit);
+  }
+
+  /**
+   * Reads the snapshot that the journal shall begin with, to check it, and writes a new copy's file on the way, where nobody
+   * looks for it yet: so that it need not be read again when it is integrated. @throws SegmentError when it is not intact.
+   */
+  async checkFirst(source: FileSource): Promise<SegmentSummary> {
+    this.#dropPrepared();
+    try {
+      if (this.#row()?.integrated == null && !existsSync(this.#path)) {
+        this.makeDirectory();
+        this.#prepared = await prepareCopy(this.#path, source, {
+          table: new PageChecksumTable(this.#context.store.chunkStore(this.#name)),
+          assertRoom: (bytes) => this.#assertFree(bytes),
+          counted: (run) => this.#counted(run),
+        });
+        return this.#prepared.summary;
+      }
+    } catch (error) {
+      if (error instanceof SegmentError) throw error;
+      // What is wrong with this machine is for integration to tell, and does not keep the journal from being received.
+    }
+    return await verifySegmentInSlices(source);
   }
 
   /** A new database file, fenced from its first moment. */
   async #create(batch: Batch): Promise<void> {
-    using source = this.#context.journal.open(batch.last);
-    const { run, ...proof } = mergeSegments([source], batch.last.postApplyChecksum);
-    const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
     try {
-      await take(this.#path, this.#counted(run), { table: this.#table, ...proof });
-      this.#record(batch, run.pageCount, null);
+      const pageCount = this.#takePrepared(batch) ?? (await this.#write(batch));
+      this.#record(batch, pageCount, null);
     } catch (error) {
       this.#table.discard();
       throw error;
@@ -129,8 +166,33 @@ export class MirrorCopy {
     });
   }
 
+  /** The pages of the copy that was prepared from this very snapshot, which has its name then; null when there is none. */
+  #takePrepared({ last }: Batch): number | null {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared === null || existsSync(this.#path) || !isOf(prepared, last)) return null;
+    finishMirror(this.#path);
+    this.#table = prepared.table;
+    return prepared.summary.header.commit;
+  }
+
+  #dropPrepared(): void {
+    if (this.#prepared !== null) discardPrepared(this.#path);
+    this.#prepared = null;
+  }
+
+  async #write({ last }: Batch): Promise<number> {
+    discardPrepared(this.#path);
+    using source = this.#context.journal.open(last);
+    const { run, ...proof } = mergeSegments([source], last.postApplyChecksum);
+    const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
+    await take(this.#path, this.#counted(run), { table: this.#table, ...proof });
+    return run.pageCount;
+  }
+
   /** The state speaks of other contents of the copy, which is closed, than it did. */
   reload(): void {
+    this.#dropPrepared();
     this.#table = this.#storedTable();
   }
 
@@ -142,10 +204,14 @@ export class MirrorCopy {
   }
 
   async #apply(batch: Batch, database: MirrorDatabase): Promise<void> {
-    const sources = batch.rows.map((row) => this.#context.journal.open(row));
+    const { journal, store } = this.#context;
     try {
-      const { run, ...proof } = mergeSegments(sources, batch.last.postApplyChecksum);
-      this.#context.store.saveDatabase(this.#name, { intent: intentOf(batch, run.pageCount) });
+      using merged = await mergeProven(
+        batch.rows.map((row) => () => journal.open(row)),
+        batch.last.postApplyChecksum,
+      );
+      const { run, ...proof } = merged;
+      store.saveDatabase(this.#name, { intent: intentOf(batch, run.pageCount) });
       this.#onStep("announced");
       const mark = batch.snapshot
         ? await database.integrateDifference(this.#counted(run), proof)
@@ -153,9 +219,16 @@ export class MirrorCopy {
       this.#record(batch, run.pageCount, mark);
     } catch (error) {
       this.#table.discard();
+      // A file that was damaged in the journal is named; the database itself is not what is wrong then.
+      if (isWrongChecksum(error)) await this.#verifyFiles(batch);
       throw error;
-    } finally {
-      for (const source of sources) source.close();
+    }
+  }
+
+  async #verifyFiles({ rows }: Batch): Promise<void> {
+    for (const row of rows) {
+      using source = this.#context.journal.open(row);
+      await verifySegmentInSlices(source);
     }
   }
 
@@ -222,6 +295,7 @@ export class MirrorCopy {
    * @throws DatabaseError MIRROR_INCONSISTENT; then it is still open.
    */
   async close(): Promise<void> {
+    this.#dropPrepared();
     const database = this.#database;
     if (database === null) return;
     database.checkForeignChange();
@@ -241,4 +315,8 @@ export class MirrorCopy {
   #row(): DatabaseRow | null {
     return this.#context.store.database(this.#name);
   }
+}
+
+function isWrongChecksum(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "INTEGRATION_CHECKSUM";
 }

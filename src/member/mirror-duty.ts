@@ -72,7 +72,7 @@ export class MirrorDuty {
     this.#control = control;
     this.#backlog = new Backlog(context, name, control);
     this.#catchUp = new CatchUp(context, name);
-    this.inbox = new Inbox(context, name);
+    this.inbox = new Inbox(context, name, (source) => this.#copy.checkFirst(source));
     this.#path = path;
     this.#context = context;
     this.#errors = new DutyErrors(context, name);
@@ -349,7 +349,7 @@ export class MirrorDuty {
   }
 
   #hasNext(options: GateOptions): boolean {
-    const isNext = this.#backlog.nextBatch(options) !== null;
+    const isNext = this.#backlog.hasNext(options);
     if (!isNext) this.#wait(null);
     return isNext;
   }

@@ -1,20 +1,20 @@
 /** A change that comes to a mirror, against the mirror's page-checksum table. */
-import { lockBytePage, pageChecksum } from "../ltx/page-checksum.ts";
+import { lockBytePage } from "../ltx/page-checksum.ts";
 import { invalid } from "./frame-writer.ts";
 import type { PageChecksumTable } from "./page-checksum-table.ts";
 import type { Page, PageRun } from "./page-run.ts";
+import { checksumOf } from "./stage-checksums.ts";
 
 /**
  * The pages of `run`, a whole database, that the table does not have, each staged as in stage-checksums.ts; null stands for
  * a page that is as it should be.
  */
 export function* differingPages(table: PageChecksumTable, run: PageRun): Generator<Page | null> {
-  const wanted = new Uint32Array(2);
+  const counted = new Uint32Array(2);
   const known = new Uint32Array(2);
   for (const page of run.pages()) {
-    pageChecksum(page.pgno, page.data, wanted);
+    const [high = 0, low = 0] = checksumOf(page, counted);
     table.get(page.pgno, known);
-    const [high = 0, low = 0] = wanted;
     if (known[0] === high && known[1] === low) {
       yield null;
       continue;

@@ -21,6 +21,8 @@ import { Turns } from "./turns.ts";
 import { writeFully } from "./write-fully.ts";
 import { FENCED } from "./write-version.ts";
 
+/** A call into the system for each page would cost as much as decoding it. */
+const WRITE_BYTES = 1024 * 1024;
 const fsyncInPool = promisify(fsync);
 
 /** What proves that a change is whole and leads where it should. */
@@ -41,23 +43,42 @@ export interface CreationOptions extends ChangeProof {
  * throws, and the file system's errors
  */
 export async function createMirror(path: string, snapshot: PageRun, options: CreationOptions): Promise<void> {
+  await prepareMirror(path, snapshot, options);
+  finishMirror(path);
+}
+
+/** As {@link createMirror}, but for the name: nobody sees the database before {@link finishMirror}. */
+export async function prepareMirror(path: string, snapshot: PageRun, options: CreationOptions): Promise<void> {
   assertNothingAt(path);
-  const part = `${path}.afterimage-new`;
+  const part = preparedPath(path);
   rmSync(part, { force: true });
   const fd = openSync(part, "wx");
   try {
     await writePages(fd, snapshot, options.table);
     assertProof(options.table, options);
     await fsyncInPool(fd);
-    assertNothingAt(path);
   } catch (error) {
     rmSync(part, { force: true });
     throw error;
   } finally {
     closeSync(fd);
   }
-  renameSync(part, path);
+}
+
+/** Gives what was prepared its name. @throws DatabaseError DATABASE_EXISTS, and the file system's errors */
+export function finishMirror(path: string): void {
+  assertNothingAt(path);
+  renameSync(preparedPath(path), path);
   fsyncDirectory(dirname(path));
+}
+
+/** Removes what was prepared, if anything was. */
+export function discardPrepared(path: string): void {
+  rmSync(preparedPath(path), { force: true });
+}
+
+function preparedPath(path: string): string {
+  return `${path}.afterimage-new`;
 }
 
 /**
@@ -105,17 +126,32 @@ async function writePages(fd: number, snapshot: PageRun, table: PageChecksumTabl
   const { pageSize, pageCount } = snapshot;
   const turns = new Turns();
   const lockPage = lockBytePage(pageSize);
+  const buffer = Buffer.allocUnsafeSlow(Math.max(pageSize, WRITE_BYTES));
+  let buffered = 0;
+  let written = 0;
   let next = 1;
+  const flush = () => {
+    writeFully(fd, buffer.subarray(0, buffered), written);
+    written += buffered;
+    buffered = 0;
+  };
   for (const { pgno, data } of stageChecksums(table, snapshot)) {
-    if (next === lockPage) next++;
+    if (next === lockPage) {
+      flush();
+      written += pageSize;
+      next++;
+    }
     if (pgno !== next || pgno > pageCount)
       throw invalid(`page ${pgno} of the snapshot comes where page ${next} should`);
     if (data.length !== pageSize) throw invalid(`page ${pgno} has ${data.length} bytes instead of ${pageSize}`);
     if (pgno === 1) assertPage1(data, pageSize);
-    writeFully(fd, pgno === 1 ? withWriteVersion(data, FENCED) : data, (pgno - 1) * pageSize);
+    if (buffered + pageSize > buffer.length) flush();
+    buffer.set(pgno === 1 ? withWriteVersion(data, FENCED) : data, buffered);
+    buffered += pageSize;
     next++;
     await turns.spent(pageSize);
   }
+  flush();
   if (next === lockPage) next++;
   if (next !== pageCount + 1) throw invalid(`the snapshot ends before page ${next} of ${pageCount}`);
   ftruncateSync(fd, pageCount * pageSize);

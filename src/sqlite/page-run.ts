@@ -1,7 +1,11 @@
-/** One page image. `data` is valid until the next one is asked for. */
+import type { ChecksumHalves } from "../ltx/page-checksum.ts";
+
+/** One page image, valid until the next one is asked for. */
 export interface Page {
   readonly pgno: number;
   readonly data: Uint8Array;
+  /** The page's checksum, where whoever read the page had to count it: so it is counted once. */
+  readonly checksum?: ChecksumHalves;
 }
 
 /**

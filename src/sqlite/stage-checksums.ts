@@ -1,5 +1,5 @@
 /** Keeps a page-checksum table in step with the pages that are given out, so that each page is hashed once. */
-import { pageChecksum } from "../ltx/page-checksum.ts";
+import { type ChecksumHalves, pageChecksum } from "../ltx/page-checksum.ts";
 import type { PageChecksumTable } from "./page-checksum-table.ts";
 import type { Page, PageRun } from "./page-run.ts";
 
@@ -9,12 +9,18 @@ import type { Page, PageRun } from "./page-run.ts";
  * After an iteration that was given up, discard the staged changes.
  */
 export function* stageChecksums(table: PageChecksumTable, run: PageRun): Generator<Page> {
-  const halves = new Uint32Array(2);
+  const counted = new Uint32Array(2);
   for (const page of run.pages()) {
-    pageChecksum(page.pgno, page.data, halves);
-    const [high = 0, low = 0] = halves;
+    const [high = 0, low = 0] = checksumOf(page, counted);
     yield page;
     table.set(page.pgno, high, low);
   }
   table.resize(run.pageCount);
+}
+
+/** The page's checksum: what it brings along, or else counted into `counted`. */
+export function checksumOf({ pgno, data, checksum }: Page, counted: ChecksumHalves): ChecksumHalves {
+  if (checksum !== undefined) return checksum;
+  pageChecksum(pgno, data, counted);
+  return counted;
 }
