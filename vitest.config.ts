@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/integration/**", "test/faults/**", "test/interop/**"],
+          exclude: ["test/integration/**", "test/faults/**", "test/interop/**", "test/packaging/**"],
           testTimeout: 60_000,
           // Most of them wait for files, processes or timers, and not for a processor.
           maxWorkers: 3,
@@ -20,7 +20,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts", "test/interop/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts", "test/interop/**/*.test.ts", "test/packaging/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
