@@ -48,11 +48,21 @@ async function checkServer(peer: Peer): Promise<CheckResult[]> {
   const transport = peer.transport();
   if (!(transport instanceof SftpTransport)) return [];
   const check = `SFTP server of ${peer.member.name}`;
+  const results: CheckResult[] = [];
   const missing = await transport.missingExtensions();
-  if (missing.length === 0) return [ok(check, "it has every extension that Afterimage uses")];
-  const hint =
-    "Afterimage does without, and proves less before a receipt comes; OpenSSH's server and its own have them all.";
-  return [warning(check, `it lacks ${missing.join(", ")}`, hint)];
+  if (missing.length > 0) {
+    const hint =
+      "Afterimage does without, and proves less before a receipt comes; OpenSSH's server and its own have them all.";
+    results.push(warning(check, `it lacks ${missing.join(", ")}`, hint));
+  }
+  if (await transport.seesMachine()) {
+    const hint =
+      "Give its account a ChrootDirectory, as config/sshd-mailbox.conf does, or let the daemon serve the mailbox (`listen`).";
+    results.push(warning(check, "a key for the mailbox opens the machine's other files, too", hint));
+  }
+  return results.length > 0
+    ? results
+    : [ok(check, "it has every extension that Afterimage uses, and shows nothing else")];
 }
 
 /** Waits until the heartbeat moves: only then is it known when it was written. */

@@ -28,6 +28,8 @@ import type { ReadLimits, TransferOptions, Transport, TransportEntry } from "./t
 import { TransportError } from "./transport-error.ts";
 import { splitDirectoryName, splitName } from "./transport-name.ts";
 
+const FILE_OF_EVERY_MACHINE = "/etc/passwd";
+
 export interface SftpTimes extends SshTimes {
   /** How long the server may leave every request without an answer. */
   readonly deadlineMs: number;
@@ -150,6 +152,13 @@ export class SftpTransport implements Transport {
   async missingExtensions(): Promise<string[]> {
     const { path } = this.#mailbox;
     return await this.#attempt("ask for", "extensions", undefined, (session) => missingExtensions(session, path));
+  }
+
+  /** Whether this member's key lets it see files of the machine that are in no mailbox, as an account without a chroot does. */
+  async seesMachine(): Promise<boolean> {
+    return await this.#attempt("look beyond", "the mailbox", undefined, async (session) => {
+      return (await session.lstatOrNull(FILE_OF_EVERY_MACHINE)) !== null;
+    });
   }
 
   /** A connection that is being made is ended once it is there: a server that does not answer keeps nobody waiting. */

@@ -69,6 +69,8 @@ export interface SshServerOptions {
   readonly sharedAccount?: boolean;
   /** Whether the mailbox belongs to this process's user, and only its inbox to the account that logs in. */
   readonly ownInbox?: boolean;
+  /** False: none, also where root could give one. */
+  readonly chroot?: boolean;
   /** Where it listens, if not on the loopback address of this process's network. */
   readonly network?: SeparateNetwork;
 }
@@ -82,6 +84,7 @@ export interface SeparateNetwork {
 export async function startSshServer(options: SshServerOptions = {}): Promise<SshServer> {
   if (!existsSync(SSHD)) throw new Error("no sshd here: install the Debian package openssh-server");
   const keys = temporaryDirectory();
+  const chroot = IS_ROOT && options.chroot !== false;
   const base = IS_ROOT ? chrootDirectory() : temporaryDirectory();
   const directory = join(base, "mailbox");
   mkdirSync(directory);
@@ -108,7 +111,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     "Subsystem sftp internal-sftp",
     `ForceCommand internal-sftp ${options.sftpArguments ?? ""}`,
     "DisableForwarding yes",
-    ...(IS_ROOT ? [`ChrootDirectory ${base}`] : []),
+    ...(chroot ? [`ChrootDirectory ${base}`] : []),
   ];
   writeFileSync(join(keys, "sshd_config"), `${configuration.join("\n")}\n`);
   const server = new RunningServer(keys, directory, options, {
@@ -116,7 +119,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     port,
     user: options.sharedAccount === true ? userInfo().username : ACCOUNT,
     hostKey: fingerprint(join(keys, `host_${hostKeys[0]}`)),
-    path: IS_ROOT ? "/mailbox" : directory,
+    path: chroot ? "/mailbox" : directory,
     bandwidth: null,
   });
   await server.start();
