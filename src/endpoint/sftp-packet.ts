@@ -190,11 +190,13 @@ class Fields {
 export class PacketReader {
   #header = Buffer.alloc(4);
   #headerBytes = 0;
+  /** Used again for each packet. */
+  #memory = Buffer.alloc(0);
   #packet: Buffer | null = null;
   #packetBytes = 0;
 
   /**
-   * The packets that end in `chunk`, without their lengths.
+   * The packets that end in `chunk`, without their lengths; each is valid until the next one is asked for.
    * @throws SftpPacketError before a packet that is too long is held in memory.
    */
   *push(chunk: Buffer): Generator<Buffer> {
@@ -219,7 +221,8 @@ export class PacketReader {
 
   #begin(length: number): void {
     if (length === 0 || length > MAX_PACKET_BYTES) throw new SftpPacketError(`a packet of ${length} bytes`);
-    this.#packet = Buffer.allocUnsafe(length);
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
+    this.#packet = this.#memory.subarray(0, length);
     this.#packetBytes = 0;
     this.#headerBytes = 0;
   }

@@ -32,12 +32,15 @@ export async function upload(
   local: FileHandle,
   { from, size, bandwidth, signal }: UploadOptions,
 ): Promise<void> {
+  // What was acknowledged is sent no more: its memory is used again, or the collector would be busy with nothing else.
+  const free: Buffer[] = [];
   await inWindow(from, size, async (position, length) => {
     signal?.throwIfAborted();
-    const chunk = Buffer.allocUnsafe(length);
+    const buffer = free.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, size));
+    const chunk = buffer.subarray(0, length);
     if ((await readFully(local, chunk, position)) < length) throw shrunk();
     await bandwidth.take(length, signal);
-    return { position, answer: session.write(handle, chunk, position) };
+    return { position, answer: session.write(handle, chunk, position), done: async () => void free.push(buffer) };
   });
 }
 

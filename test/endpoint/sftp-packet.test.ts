@@ -102,7 +102,7 @@ test("packets are found wherever the stream is cut", () => {
       const found: Buffer[] = [];
       for (let position = 0, cut = 0; position < stream.length; cut++) {
         const length = cuts[cut % cuts.length] ?? 1;
-        found.push(...reader.push(stream.subarray(position, position + length)));
+        for (const packet of reader.push(stream.subarray(position, position + length))) found.push(Buffer.from(packet));
         position += length;
       }
       expect(found.map((bytes) => bytes.toString("hex"))).toEqual(expected.map((b) => Buffer.from(b).toString("hex")));
