@@ -22,6 +22,8 @@ import { serveIfClaimed } from "./role-change.ts";
 /** Five heartbeats: an operational member that says nothing for so long does not run, or cannot be reached. */
 const SILENCE_MS = 10_000;
 const LOOK_INTERVAL_MS = 500;
+/** What a host that answers needs, also a distant one: its connection is open. */
+const OBSERVED_LOOK_MS = 400;
 
 /** A segment may arrive while the last one is being integrated. */
 const ATTEMPTS = 20;
@@ -38,7 +40,7 @@ const LIFE_SIGN_MS = 3_000;
 export async function promote(member: Member, options: PromoteOptions): Promise<PromoteResult> {
   const from = member.roles.operational;
   assertPromotable(member, from, options.force);
-  await lookAtAll(member);
+  await lookAtAll(member, from);
   if (options.force === undefined) await assertSilent(member, from);
   if (options.dryRun === true)
     return await planPromotion(member, { epoch: ownNextEpoch(member), databases: lastReceived(member) });
@@ -88,8 +90,13 @@ function assertPromotable(member: Member, from: string, force: string | undefine
   });
 }
 
-async function lookAtAll({ peers }: Member): Promise<void> {
-  await Promise.all([...peers.values()].map((peer) => readStatus(peer)));
+async function lookAtAll({ peers, upstream, running }: Member, from: string): Promise<void> {
+  const looks = [...peers.values()].map(async (peer) => {
+    // A daemon reads its upstream all the time: when that does not answer now, it is as silent as it has been.
+    const isObserved = running && peer === upstream && peer.member.name === from;
+    await (isObserved ? Promise.race([readStatus(peer), delay(OBSERVED_LOOK_MS)]) : readStatus(peer));
+  });
+  await Promise.all(looks);
 }
 
 /**
@@ -115,7 +122,7 @@ async function assertSilent(member: Member, from: string): Promise<void> {
     const leftMs = (lifeSigns.heardAtMs(from) ?? beganMs) + SILENCE_MS - performance.now();
     if (leftMs <= 0) return;
     await delay(Math.min(LOOK_INTERVAL_MS, leftMs));
-    await lookAtAll(member);
+    await lookAtAll(member, from);
   }
 }
 
