@@ -16,6 +16,7 @@ import { errorDocument, printError } from "./print-error.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import type { Register } from "./register.ts";
 import { formatTable } from "./table.ts";
+import { WorkReporter } from "./work-reporter.ts";
 
 interface BackupFlags {
   /** Milliseconds; `true` without a limit. */
@@ -38,7 +39,7 @@ async function makeBackups(
   // What is in the WAL only gets a position by a rotation, and a backup at a position can be restored beyond.
   if (args.allowOperational === true) await rotateFirst(selection, databases);
   const { runBackups } = await import("../backup/run-backups.ts");
-  const bar = new ProgressBar(args, io);
+  const reporter = new WorkReporter(args, io, { kind: "backup", member: selection.member });
   const options: BackupOptions = {
     configuration: selection.configuration,
     self: selection.member,
@@ -50,10 +51,10 @@ async function makeBackups(
     onProgress: ({ database, ...progress }) => {
       // SQLite's check does not return to us before it is done: then a signal ends the process, and leaves a part file.
       interruption.enabled = progress.step !== "checking";
-      bar.show({ what: database, ...progress });
+      reporter.show({ what: database, ...progress });
     },
   };
-  const report = await runBackups(options).finally(() => bar.end());
+  const report = await reporter.during(() => runBackups(options));
   print(args, io, reportDocument(report), () => report.backups.flatMap(madeLines));
   const [first] = report.failures;
   if (args.json !== true) for (const { error } of report.failures) printError(error, io, { json: false });

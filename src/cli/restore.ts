@@ -5,6 +5,7 @@ import type { Restored } from "../backup/restore.ts";
 import type { RestorePlan } from "../backup/restore-plan.ts";
 import type { OpenSources } from "../backup/restore-sources.ts";
 import type { RestorePoint, RestoreTarget } from "../backup/restore-target.ts";
+import type { MemberConfiguration } from "../config/configuration.ts";
 import { formatTxid, parseTxid } from "../ltx/position.ts";
 import { CliError } from "./cli-error.ts";
 import { type CommandIo, type GlobalOptions, print } from "./command-io.ts";
@@ -12,8 +13,8 @@ import { EXIT } from "./exit-codes.ts";
 import { Interruption } from "./interruption.ts";
 import { openConfiguration } from "./open-configuration.ts";
 import { parseTime } from "./parse-time.ts";
-import { ProgressBar } from "./progress-bar.ts";
 import type { Register } from "./register.ts";
+import { WorkReporter } from "./work-reporter.ts";
 
 interface RestoreFlags {
   readonly to: string;
@@ -49,7 +50,7 @@ async function restoreDatabase(args: RestoreArguments, io: CommandIo): Promise<n
   }
   using interruption = new Interruption();
   return await interruption.exitCode(io, async () => {
-    const restored = await carryOut(args, io, { plan, opened, to, interruption });
+    const restored = await carryOut(args, io, { plan, opened, to, interruption, member: self });
     const { bytes, sha256, check } = restored;
     print(args, io, { ...document, restored: true, databaseBytes: bytes, sha256, check: check.passed }, () => [
       ...planLines(plan, opened, to),
@@ -67,10 +68,17 @@ async function carryOut(
     opened,
     to,
     interruption,
-  }: { plan: RestorePlan; opened: OpenSources; to: string; interruption: Interruption },
+    member,
+  }: {
+    plan: RestorePlan;
+    opened: OpenSources;
+    to: string;
+    interruption: Interruption;
+    member: MemberConfiguration;
+  },
 ): Promise<Restored> {
   const { restore } = await import("../backup/restore.ts");
-  const bar = new ProgressBar(args, io);
+  const reporter = new WorkReporter(args, io, { kind: "restore", member });
   const options = {
     journal: opened.journal,
     to,
@@ -79,10 +87,10 @@ async function carryOut(
     onProgress: ({ step, bytes, totalBytes }: { step: string; bytes: number; totalBytes: number }) => {
       // SQLite's check does not return to us before it is done: then a signal ends the process, and leaves a part file.
       interruption.enabled = step !== "checking";
-      bar.show({ what: plan.database, step, bytes, totalBytes });
+      reporter.show({ what: plan.database, step, bytes, totalBytes });
     },
   };
-  return await restore(plan, options).finally(() => bar.end());
+  return await reporter.during(() => restore(plan, options));
 }
 
 function targetOf({ txid, time }: RestoreFlags): RestoreTarget {

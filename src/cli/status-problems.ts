@@ -1,4 +1,6 @@
 /** What stands beneath the table of `afterimage status`. */
+
+import { activityText } from "../status/activity-text.ts";
 import type { AlertView, DatabaseStatus, ErrorView, JournalStatus, MemberStatus } from "../status/member-status.ts";
 import { hearsOperational, missingDatabases } from "../status/mirror-set-view.ts";
 
@@ -31,13 +33,16 @@ function silenceLines({ member, upstreamAgeSeconds: ageSeconds = null, databases
 }
 
 /** Of one member: errors, warnings, and work that takes a while, each with what to do. */
-export function problemLines({ member, databases, followers, journal, errors, alerts = [] }: MemberStatus): string[] {
+export function problemLines(status: MemberStatus): string[] {
+  const { member, databases, followers, journal, errors, alerts = [], activities = [] } = status;
   const ofDatabases = Object.entries(databases).flatMap(
     ([name, { error, heldBy, hold, progress, resync, receiving, warnings, quarantined, verified }]) => [
       ...(heldBy === null ? [] : [`${member}/${name}: paused by ${heldBy}`]),
       ...(hold === null ? [] : [`${member}/${name}: ${hold.message}`]),
-      ...progressLines(`${member}/${name}`, progress),
-      ...copyLines(`${member}/${name}`, resync, receiving),
+      ...workLines({ member, activities }, name, [
+        ...progressLines(`${member}/${name}`, progress),
+        ...copyLines(`${member}/${name}`, resync, receiving),
+      ]),
       ...errorLines(`${member}/${name}`, error),
       ...warnings.flatMap((warning) => errorLines(`${member}/${name}`, warning, "warning")),
       ...quarantineLines(`${member}/${name}`, quarantined),
@@ -61,6 +66,18 @@ function alertLines(member: string, { code, level, subject, message, hint, since
   const where = code === "FOLLOWER_AWAY" || code === "RECEIPT_OLD" ? `${member} -> ${subject}` : member;
   const kind = level === "warn" ? "warning" : level;
   return [`${where}: ${kind} ${code}: ${message} (since ${since})`, `  next: ${hint}`];
+}
+
+/** What lasts, with its rate; of what has just begun only `otherwise`. Of a database that is only restored there is no other line. */
+function workLines(
+  { member, activities }: Pick<MemberStatus, "member" | "activities">,
+  name: string,
+  otherwise: string[],
+): string[] {
+  const own = (activities ?? []).filter(({ database }) => database === name);
+  const copies = own.some(({ kind }) => kind !== "backup" && kind !== "restore");
+  const lines = own.map((activity) => `${member}/${name}: ${activityText(activity)}`);
+  return copies ? lines : [...lines, ...otherwise];
 }
 
 function progressLines(where: string, progress: DatabaseStatus["progress"]): string[] {

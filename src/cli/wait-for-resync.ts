@@ -59,6 +59,12 @@ const STEPS = { preparing: "reading the copy", asking: "waiting for the upstream
 function show(bar: ProgressBar, database: string, status: DatabaseStatus | undefined): void {
   const { state = "preparing", done = 0, total = 0 } = status?.resync ?? {};
   const pageSize = status?.pageSize ?? 4096;
+  const { receiving } = status ?? {};
+  if (state === "asking" && receiving != null) {
+    const { bytes, total: totalBytes } = receiving;
+    bar.show({ what: database, step: "receiving", bytes, totalBytes: totalBytes ?? 0 });
+    return;
+  }
   bar.show({ what: database, step: STEPS[state], bytes: done * pageSize, totalBytes: (total ?? 0) * pageSize });
 }
 

@@ -13,7 +13,6 @@ const MOMENT_MS = 30_000;
 const LEVEL_MS = 15_000;
 const SAMPLE_INTERVAL_MS = 1_000;
 const SAMPLES = 30;
-const LOG_INTERVAL_MS = 10_000;
 
 export interface CatchUpTarget {
   /** The last transaction that may be integrated, as far as it is known. */
@@ -34,7 +33,6 @@ interface Run {
   readonly beganAtMs: number;
   readonly from: Txid;
   readonly samples: Sample[];
-  loggedAtMs: number;
   progress: CatchUpProgress;
 }
 
@@ -75,6 +73,7 @@ export class CatchUp {
 
   /** Integration stops before it is level; nothing is said. */
   interrupt(): void {
+    this.#context.work.stop({ kind: "catchUp", database: this.#database }, "integration stops");
     if (this.#state !== "level") this.#state = "expected";
   }
 
@@ -98,10 +97,11 @@ export class CatchUp {
     const { nowMs, event } = this.#context;
     const progress = { transactions: left, bytes: this.#bytesAfter(integrated), perSecond: null, secondsLeft: null };
     const samples = [{ atMs: nowMs(), integrated, left }];
-    this.#state = { beganAtMs: nowMs(), from: integrated, samples, loggedAtMs: nowMs(), progress };
+    this.#state = { beganAtMs: nowMs(), from: integrated, samples, progress };
     const behind = `${left} transactions, ${Math.round(behindMs / 1000)} s`;
     const { transactions, bytes } = progress;
     event("info", "CATCHING_UP", this.#database, `the mirror is behind by ${behind}`, { transactions, bytes });
+    this.#note(this.#state, integrated);
     this.#context.changed();
   }
 
@@ -120,10 +120,14 @@ export class CatchUp {
       perSecond: Math.round(perSecond * 10) / 10,
       secondsLeft: lessPerSecond > 0 ? Math.ceil(sample.left / lessPerSecond) : null,
     };
+    this.#note(run, sample.integrated);
     this.#context.changed();
-    if (sample.atMs - run.loggedAtMs < LOG_INTERVAL_MS) return;
-    run.loggedAtMs = sample.atMs;
-    this.#context.logger.info({ database: this.#database, ...run.progress }, "catching up");
+  }
+
+  #note({ from, progress }: Run, integrated: Txid): void {
+    const done = Number(integrated - from);
+    const amount = { done, total: done + progress.transactions, unit: "transactions" as const };
+    this.#context.work.note({ kind: "catchUp", database: this.#database, step: "integrating", ...amount });
   }
 
   #end(run: Run, integrated: Txid): void {
@@ -131,6 +135,7 @@ export class CatchUp {
     const seconds = Math.round((this.#context.nowMs() - run.beganAtMs) / 100) / 10;
     const message = `caught up: ${transactions} transactions in ${seconds} s`;
     this.#state = "level";
+    this.#context.work.finish({ kind: "catchUp", database: this.#database }, transactions);
     this.#context.event("info", "CAUGHT_UP", this.#database, message, { transactions, seconds });
     this.#context.changed();
   }

@@ -15,6 +15,7 @@ import type {
   FenceOptions,
   IntegrateOptions,
   MemberControl,
+  NotedWork,
   PromoteOptions,
   PurgeOptions,
   RebuildOptions,
@@ -115,6 +116,10 @@ class ControlClient implements MemberControl {
 
   validate(member: string) {
     return this.#call("validate", { member }, controlSchemas.results.validate);
+  }
+
+  noteWork(work: NotedWork) {
+    return this.#call("noteWork", work, controlSchemas.results.noteWork, this.#quickMs);
   }
 
   noteDrill(outcome: DrillOutcome) {

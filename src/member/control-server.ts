@@ -80,6 +80,10 @@ function createApp(control: MemberControl): FastifyInstance {
   );
   postSteps(app, "demote", requests.demote, ({ dryRun = false }, onStep) => control.demote({ dryRun }, onStep));
   post(app, "validate", requests.validate, ({ member }) => control.validate(member));
+  post(app, "noteWork", requests.noteWork, async (work) => {
+    await control.noteWork(work);
+    return null;
+  });
   post(app, "noteDrill", requests.noteDrill, async (outcome) => {
     await control.noteDrill(outcome);
     return null;

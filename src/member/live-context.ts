@@ -4,6 +4,7 @@ import type { Configuration, MemberConfiguration } from "../config/configuration
 import { Journal } from "../journal/journal.ts";
 import { Tally } from "../metrics/tally.ts";
 import { JournalSpace } from "./journal-space.ts";
+import { LongWork } from "./long-work.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { MemberHooks } from "./member-hooks.ts";
 import type { DatabaseDuty, MemberRoles } from "./member-roles.ts";
@@ -56,6 +57,7 @@ export function liveContext(live: Live, { roles, hooks, ...fixed }: Parts): Memb
     journal: new Journal(directory, store.catalogue),
     space,
     tally: new Tally(),
+    work: new LongWork(fixed),
     journals: () => live.journals,
     get configuration() {
       return live.configuration;

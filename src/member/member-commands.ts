@@ -20,6 +20,7 @@ import type {
   IntegrateOptions,
   IntegrationResult,
   MemberControl,
+  NotedWork,
   OrderResult,
   PromoteOptions,
   PromoteResult,
@@ -183,6 +184,13 @@ export abstract class MemberCommands implements MemberControl {
       const is = await isFenced(this.context.databases.get(duty.name) ?? "");
       return { database: duty.name, fenced, changed: is !== fenced };
     });
+  }
+
+  async noteWork({ state, ...note }: NotedWork): Promise<void> {
+    const { work } = this.context;
+    if (state === "finished") work.finish(note, note.total);
+    else if (state === "stopped") work.stop(note, "it failed or was ended");
+    else work.note({ ...note, total: note.total === 0 ? null : note.total });
   }
 
   async noteDrill({ ok, message, seconds }: DrillOutcome): Promise<void> {

@@ -8,6 +8,7 @@ import type { Overseer } from "../overseer/overseer.ts";
 import type { EpochHistory } from "../roles/epoch-history.ts";
 import type { MemberRole } from "../status/member-status.ts";
 import type { JournalSpace } from "./journal-space.ts";
+import type { LongWork } from "./long-work.ts";
 import type { MemberHooks } from "./member-hooks.ts";
 import type { RunbookSteps } from "./runbook-steps.ts";
 
@@ -44,6 +45,8 @@ export interface MemberContext {
   readonly hooks: MemberHooks;
   /** What commands that change roles have done. */
   readonly steps: RunbookSteps;
+  /** What takes a while. */
+  readonly work: LongWork;
   /** Who is told how the daemon is. */
   readonly overseer: Overseer;
   /** Counted for metrics. */

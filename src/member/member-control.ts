@@ -277,6 +277,20 @@ export interface DrillOutcome {
   readonly seconds: number;
 }
 
+/** What a process of its own does beside the daemon, which shows it. */
+export interface NotedWork {
+  readonly kind: "backup" | "restore";
+  readonly database: string;
+  readonly pid: number;
+  readonly state: "running" | "finished" | "stopped";
+  readonly step: string;
+  /** Bytes. */
+  readonly done: number;
+  readonly total: number;
+  /** Since it began. */
+  readonly elapsedMs: number;
+}
+
 /** `databases` undefined means all of the member's. Every method may throw an AfterimageError. */
 export interface MemberControl {
   status(): Promise<MirrorSetStatus>;
@@ -299,6 +313,8 @@ export interface MemberControl {
   demote(options: DemoteOptions, onStep?: StepListener): Promise<DemoteResult>;
   /** Whether a member is ready to take over now. Changes nothing. @throws ConfigError MEMBER_UNKNOWN. */
   validate(member: string): Promise<ValidateResult>;
+  /** Keeps in mind what another process does, for status and events. */
+  noteWork(work: NotedWork): Promise<void>;
   /** Keeps an event of how a drill ended. */
   noteDrill(outcome: DrillOutcome): Promise<void>;
   unfence(databases?: readonly string[], options?: FenceOptions): Promise<FenceResult[]>;

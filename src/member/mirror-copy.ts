@@ -31,6 +31,8 @@ import { isOf, type PreparedCopy, prepareCopy } from "./prepared-copy.ts";
 
 const CHECKPOINT_FRAMES = 1000;
 const CHECKPOINT_RETRY_MS = 500;
+/** Of a first copy, whose progress is noted. */
+const PAGES_A_NOTE = 1024;
 
 /** Points between which a mirror may die: those of the database, and what is recorded before and after it. */
 export type CopyStep = IntegrationStep | "announced" | "recorded";
@@ -140,7 +142,7 @@ export class MirrorCopy {
         this.#prepared = await prepareCopy(this.#path, source, {
           table: new PageChecksumTable(this.#context.store.chunkStore(this.#name)),
           assertRoom: (bytes) => this.#assertFree(bytes),
-          counted: (run) => this.#counted(run),
+          counted: (run) => this.#seeding(this.#counted(run)),
         });
         return this.#prepared.summary;
       }
@@ -164,6 +166,23 @@ export class MirrorCopy {
       txid: batch.last.maxTxid.toString(),
       pages: batch.last.pages,
     });
+    this.#context.work.finish({ kind: "seed", database: this.#name }, batch.last.pages * (this.#row()?.pageSize ?? 0));
+  }
+
+  #seeding(run: PageRun): PageRun {
+    const [name, { work }] = [this.#name, this.#context];
+    const total = run.pageCount * run.pageSize;
+    return {
+      ...run,
+      *pages() {
+        let done = 0;
+        for (const page of run.pages()) {
+          done += run.pageSize;
+          if (page.pgno % PAGES_A_NOTE === 0) work.note({ kind: "seed", database: name, step: "writing", done, total });
+          yield page;
+        }
+      },
+    };
   }
 
   /** The pages of the copy that was prepared from this very snapshot, which has its name then; null when there is none. */
@@ -186,7 +205,7 @@ export class MirrorCopy {
     using source = this.#context.journal.open(last);
     const { run, ...proof } = mergeSegments([source], last.postApplyChecksum);
     const take = existsSync(this.#path) ? MirrorDatabase.adopt : MirrorDatabase.create;
-    await take(this.#path, this.#counted(run), { table: this.#table, ...proof });
+    await take(this.#path, this.#seeding(this.#counted(run)), { table: this.#table, ...proof });
     return run.pageCount;
   }
 

@@ -316,13 +316,14 @@ export class MirrorResync {
     const { name, copy, onStep } = this.#parts;
     const { maxTxid } = summary.header;
     const isWhole = await recordResync(this.#context, name, { answerPath: answer.path, summary, applied, onStep });
+    const work = this.#context.work.finish({ kind: "resync", database: name }, summary.bytes);
     this.#context.store.saveDatabase(name, { closedSignature: await applied.close() });
     await this.close();
     copy.reload();
     removeFile(answer.path);
     const { pages, bytes } = summary;
     const message = `the copy equals the upstream's at ${formatTxid(maxTxid)}: ${pages} pages were fetched`;
-    this.#context.event("info", "RESYNCED", name, message, { pages, bytes, txid: formatTxid(maxTxid) });
+    this.#context.event("info", "RESYNCED", name, message, { pages, bytes, txid: formatTxid(maxTxid), ...work });
     this.#context.journalGrew(name);
     return isWhole && newestSnapshot(this.#context, name) !== null ? "done" : "gap";
   }

@@ -93,11 +93,17 @@ export function buildStatus(context: MemberContext, parts: StatusParts): MemberS
     handover: parts.handover,
     ...hookFaults(context.self.hooks),
     alerts: [...parts.alerts],
+    ...activities(context),
     journal: parts.journal,
     run: parts.run,
     seen: { ...parts.seen },
     collecting: parts.collecting,
   };
+}
+
+function activities({ work }: MemberContext): Pick<MemberStatus, "activities"> {
+  const views = work.views();
+  return views.length === 0 ? {} : { activities: views };
 }
 
 function hookFaults(hooks: HookConfiguration): Pick<MemberStatus, "hookFaults"> {

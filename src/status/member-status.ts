@@ -24,6 +24,12 @@ export const MEMBER_STATES = [
   "unknown",
 ] as const;
 
+/** Kinds of work on a whole database that take a while. */
+const WORK_KINDS = ["seed", "resync", "catchUp", "backup", "restore"] as const;
+const WORK_UNITS = ["bytes", "transactions"] as const;
+
+export type WorkKind = (typeof WORK_KINDS)[number];
+export type WorkUnit = (typeof WORK_UNITS)[number];
 export type MemberRole = (typeof MEMBER_ROLES)[number];
 export type MemberType = (typeof MEMBER_TYPES)[number];
 export type MemberState = (typeof MEMBER_STATES)[number];
@@ -224,6 +230,22 @@ const alertSchema = z.object({
   since: z.iso.datetime(),
 });
 
+const activitySchema = z.object({
+  kind: z.enum(WORK_KINDS),
+  database: z.string(),
+  /** In words; what is done is counted anew in each. */
+  step: z.string(),
+  done: z.number(),
+  /** Null when it is not known. */
+  total: z.number().nullable(),
+  unit: z.enum(WORK_UNITS),
+  percent: z.number().nullable(),
+  /** Over the last half minute; null when it has just begun. */
+  perSecond: z.number().nullable(),
+  secondsLeft: z.number().nullable(),
+  since: z.iso.datetime(),
+});
+
 export const memberStatusSchema = z.object({
   version: z.literal(STATUS_VERSION),
   mirror: z.string(),
@@ -250,6 +272,8 @@ export const memberStatusSchema = z.object({
   hookFaults: z.array(z.string()).optional(),
   /** Alerts that are raised, the worst first; absent when nobody looks. */
   alerts: z.array(alertSchema).optional(),
+  /** Work on whole databases that takes a while, the eldest first; absent when there is none. */
+  activities: z.array(activitySchema).optional(),
   /** Null when it is not known. */
   journal: journalSchema.nullable().default(null),
   /** Which run of which state published this; null or absent when it is not known. */
@@ -270,6 +294,7 @@ export type VerifiedMember = z.infer<typeof verifiedMemberSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;
 export type FollowerStatus = z.infer<typeof followerSchema>;
 export type JournalStatus = z.infer<typeof journalSchema>;
+export type ActivityView = z.infer<typeof activitySchema>;
 export type AlertView = z.infer<typeof alertSchema>;
 export type RunView = z.infer<typeof runSchema>;
 export type HandoverView = z.infer<typeof handoverSchema>;

@@ -12,6 +12,7 @@ import type {
   DrillOutcome,
   IntegrateOptions,
   MemberControl,
+  NotedWork,
   PromoteOptions,
   PurgeOptions,
   RebuildOptions,
@@ -155,6 +156,10 @@ class EchoMember implements MemberControl {
     return { member, operational: "lisbon", ready: true, switchover: { ready: true, checks: [check] }, promotion };
   }
 
+  async noteWork(work: NotedWork) {
+    this.asked.push(work);
+  }
+
   async noteDrill(outcome: DrillOutcome) {
     this.asked.push(outcome);
   }
@@ -207,6 +212,17 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
     switchover: { checks: [{ check: "role of porto" }] },
     promotion: { ready: "operational running", losses: [{ ahead: [{ member: "faro" }] }] },
   });
+  const work = {
+    kind: "backup",
+    database: "shop",
+    pid: 7,
+    state: "running",
+    step: "copying",
+    done: 1,
+    total: 2,
+    elapsedMs: 3,
+  } as const;
+  await control.noteWork(work);
   await control.noteDrill({ ok: true, message: "passed", seconds: 1.5 });
   expect(member.asked).toEqual([
     undefined,
@@ -218,6 +234,7 @@ test("answers arrive as they were given, and arguments as they were asked", asyn
     { dryRun: true },
     ["shop"],
     { members: ["porto"] },
+    work,
     { ok: true, message: "passed", seconds: 1.5 },
   ]);
 });

@@ -5,6 +5,7 @@ import { writeFileAtomically, writeFileDurably } from "../../durable-files.ts";
 import type { MemberStatus } from "../../status/member-status.ts";
 import { formatStatusDocument } from "../../status/status-document.ts";
 import type { Member } from "../member.ts";
+import { noteArrivals } from "../note-arrivals.ts";
 import { pause } from "../pause.ts";
 import { STATUS_FILE } from "../peer.ts";
 import { ownStatusFile } from "../start-check.ts";
@@ -18,7 +19,9 @@ export async function runHeartbeatJob(member: Member, stop: AbortSignal): Promis
   let written: number | null = null;
   while (!stop.aborted) {
     if (written !== null && inodeOf(member) !== written) lookWhoPublishes(member);
-    member.context.overseer.heartbeat(publishStatus(member));
+    const status = publishStatus(member);
+    noteArrivals(member.context, status);
+    member.context.overseer.heartbeat(status);
     written = inodeOf(member);
     await pause(STATUS_SPACING_MS, stop);
     await member.statusChanged.wait(HEARTBEAT_MS - STATUS_SPACING_MS, stop);
