@@ -83,7 +83,7 @@ test("a backup and a restore, which are processes of their own, are shown by the
   await lock.beginBackup();
   const backup = startAfterimage(command(set, MIRROR, "backup", "--wait", "5m", "--json"), { cwd: set.root });
   await statusShows(set, new RegExp(`^${MIRROR}/${DATABASE}: backup, waiting: `, "m"));
-  lock.freeDatabase();
+  lock.close();
   expect(await backup.ended).toMatchObject({ code: 0 });
   const backups = eventsOf(set, MIRROR, "BACKUP_").map(({ code }) => code);
   expect([backups[0], backups.at(-1)]).toEqual(["BACKUP_STARTED", "BACKUP_FINISHED"]);
