@@ -30,7 +30,11 @@ function item({ member, command }, key) {
     { type: "button", "data-key": key, "aria-label": `Copy for ${member}: ${command}` },
     "Copy",
   );
-  const code = element("code", {}, command);
+  // Lines break between words, and not after the hyphens of an option.
+  const words = command
+    .split(" ")
+    .flatMap((word, i) => [i === 0 ? null : " ", element("span", { class: "word" }, word)]);
+  const code = element("code", {}, ...words);
   button.addEventListener("click", async () => {
     const isCopied = await copy(command, code);
     button.textContent = isCopied ? "Copied" : "Selected";

@@ -79,12 +79,16 @@ function draw(view) {
 
 /** @param {PageView} view */
 function drawFigures({ members, journals, answeredBy }) {
-  const operational = members.find(({ role, isSeen }) => role === "operational" && isSeen);
+  // Who was passed over may not know it yet.
+  const [operational] = members
+    .filter(({ role }) => role === "operational")
+    .sort((a, b) => (b.epoch ?? 0) - (a.epoch ?? 0));
+  const standing = operational === undefined || operational.isSeen ? "" : "and not heard, ";
   const mirrors = members.filter(({ role }) => role === "mirror");
   const journal = journals.find(({ member }) => member === answeredBy);
-  const flow = operational?.transactionsPerSecond ?? null;
+  const flow = operational?.isSeen === true ? operational.transactionsPerSecond : null;
   const figures = [
-    ["Operational", operational?.name ?? "nobody", `epoch ${operational?.epoch ?? "–"}`],
+    ["Operational", operational?.name ?? "nobody", `${standing}in epoch ${operational?.epoch ?? "–"}`],
     ["Safe on a mirror", best(mirrors), "cut so long ago, and proved to be received by one"],
     ["Copies", worst(mirrors), "so old may the oldest copy be"],
     ["Commits", flow === null ? "–" : `${perSecond(flow)}/s`, "on the operational member"],

@@ -17,10 +17,11 @@ const LETTER = 7.4;
 /** @param {PageView} view */
 export function drawTopology({ members, answeredBy }) {
   const width = Math.max(LEAST_WIDTH, Math.floor(byId("topology").clientWidth));
-  drawWhenChanged("topology", [members.map(shown), width], () => [picture(members, answeredBy, width)]);
-  drawWhenChanged("topology-text", members.map(sentence), () =>
-    members.map((member) => element("li", {}, sentence(member))),
-  );
+  drawWhenChanged("topology", [members.map((member) => shown(member, members)), width], () => [
+    picture(members, answeredBy, width),
+  ]);
+  const sentences = members.map((member) => sentence(member, members));
+  drawWhenChanged("topology-text", sentences, () => sentences.map((each) => element("li", {}, each)));
 }
 
 /**
@@ -33,7 +34,7 @@ function picture(members, answeredBy, width) {
   const byName = new Map(members.map((member) => [member.name, member]));
   const edges = layout.edges.flatMap((edge) => {
     const member = byName.get(edge.to);
-    return member === undefined ? [] : [drawEdge(edge, member)];
+    return member === undefined ? [] : [drawEdge(edge, member, flowOf(member, members))];
   });
   const nodes = layout.nodes.flatMap((node) => {
     const member = byName.get(node.name);
@@ -78,22 +79,28 @@ function drawNode({ x, y, width }, member, isHere) {
 /**
  * @param {PlacedEdge} edge
  * @param {PageMember} member at its end
+ * @param {string} flow
  */
-function drawEdge({ path, from, to, labelX, labelY, isBelow }, member) {
-  const isFlowing = member.isSeen && (member.transactionsPerSecond ?? 0) > 0;
+function drawEdge({ path, from, to, labelX, labelY, isBelow }, member, flow) {
+  const isFlowing = flow.includes("tx/s");
   const [upper, lower] = isBelow ? [labelY - 9, labelY + 19] : [labelY - 22, labelY - 5];
   return svg(
     "g",
     { class: "edge", "data-level": member.level, "data-from": from, "data-to": to, "data-flowing": String(isFlowing) },
     svg("path", { d: path, class: "line" }),
     isFlowing ? svg("path", { d: path, class: "flow" }) : null,
-    svg("text", { x: labelX + 4, y: upper, class: "flow-text" }, flowOf(member)),
+    svg("text", { x: labelX + 4, y: upper, class: "flow-text" }, flow),
     svg("text", { x: labelX + 4, y: lower, class: "lag-text" }, `lag ${atMost(member.ages.integratedSeconds)}`),
   );
 }
 
-/** @param {PageMember} member */
-function flowOf({ transactionsPerSecond, bytesPerSecond }) {
+/**
+ * @param {PageMember} member
+ * @param {readonly PageMember[]} members
+ */
+function flowOf({ isSeen, follows, transactionsPerSecond, bytesPerSecond }, members) {
+  // What was known of a flow is no longer true when one of its ends is silent.
+  if (!isSeen || members.some(({ name, isSeen: isHeard }) => name === follows && !isHeard)) return "silent";
   if (transactionsPerSecond === null) return "";
   if (transactionsPerSecond === 0) return "quiet";
   const bytes = bytesPerSecond === null ? "" : `, ${byteRate(bytesPerSecond)}`;
@@ -103,11 +110,14 @@ function flowOf({ transactionsPerSecond, bytesPerSecond }) {
 /** @param {PageMember} member */
 function roleOf({ role, type, epoch }) {
   const kind = role === "mirror" && type !== "failover" ? `mirror (${type})` : (role ?? "role not known");
-  return epoch === null ? kind : `${kind}, epoch ${epoch}`;
+  return epoch === null || role === "mirror" ? kind : `${kind}, epoch ${epoch}`;
 }
 
-/** @param {PageMember} member */
-function sentence(member) {
+/**
+ * @param {PageMember} member
+ * @param {readonly PageMember[]} members
+ */
+function sentence(member, members) {
   const { name, follows, state, ages, transactionsPerSecond } = member;
   const head =
     follows === null
@@ -118,23 +128,19 @@ function sentence(member) {
     seconds === null
       ? `what it has ${what} is not proved`
       : `has ${what} what was cut ${duration(Math.round(seconds))} ago`;
-  const flow =
-    transactionsPerSecond === null ? "" : `; receives ${perSecond(transactionsPerSecond)} transactions a second`;
+  const isFlowing = flowOf(member, members).includes("tx/s");
+  const flow = isFlowing ? `; receives ${perSecond(transactionsPerSecond)} transactions a second` : "; nothing flows";
   return `${head}; ${lag("received", ages.receivedSeconds)}; ${lag("integrated", ages.integratedSeconds)}${flow}.`;
 }
 
-/** @param {PageMember} member what the picture shows of it, as it shows it */
-function shown(member) {
-  return [
-    member.name,
-    member.follows,
-    member.level,
-    member.state,
-    roleOf(member),
-    flowOf(member),
-    atMost(member.ages.integratedSeconds),
-    member.isSeen,
-  ];
+/**
+ * What the picture shows of a member, as it shows it.
+ * @param {PageMember} member
+ * @param {readonly PageMember[]} members
+ */
+function shown(member, members) {
+  const { name, follows, level, state, ages } = member;
+  return [name, follows, level, state, roleOf(member), flowOf(member, members), atMost(ages.integratedSeconds)];
 }
 
 /**

@@ -54,7 +54,7 @@ export function buildPageView(facts: PageFacts): PageView {
   const { self, nowMs } = facts;
   const known = facts.known.map((each) => ({ ...each, status: withReceipts(each, facts.known) }));
   const members = known.map(({ status }) => status);
-  const problems = pageProblems(members);
+  const problems = pageProblems(known, nowMs);
   const ages = new Map(members.map(({ member }) => [member, memberAges(member, known)]));
   return {
     mirror: self.mirror,

@@ -1,13 +1,18 @@
 /** What is wrong in the mirror set, as far as this member knows it, and whether one can sleep. Pure functions. */
 import type { ErrorView, MemberStatus } from "../status/member-status.ts";
 import { hearsOperational, isSeen, missingDatabases, operationalMember } from "../status/mirror-set-view.ts";
+import type { KnownMember } from "./member-ages.ts";
 import type { Level, PageProblem, Verdict } from "./page-view.ts";
 
 const RANK: Readonly<Record<Level, number>> = { error: 0, warn: 1, ok: 2 };
 
-/** Alerts that are raised, errors that are none yet, and what is only seen from outside; the worst first. */
-export function pageProblems(members: readonly MemberStatus[]): PageProblem[] {
-  const found = [...ofSet(members), ...members.flatMap((member) => ofMember(member, members))];
+/**
+ * Alerts that are raised, errors that are none yet, and what is only seen from outside; the worst first.
+ * @param nowMs milliseconds since 1970.
+ */
+export function pageProblems(known: readonly KnownMember[], nowMs: number): PageProblem[] {
+  const members = known.map(({ status }) => status);
+  const found = [...ofSet(members), ...known.flatMap((each) => ofMember(each, members, nowMs))];
   return found.sort((a, b) => RANK[a.level] - RANK[b.level]);
 }
 
@@ -19,9 +24,10 @@ function ofSet(members: readonly MemberStatus[]): PageProblem[] {
   return [{ ...nobody("NO_OPERATIONAL", message, hint), level: "error", member: members[0]?.member ?? "" }];
 }
 
-function ofMember(status: MemberStatus, members: readonly MemberStatus[]): PageProblem[] {
+function ofMember(known: KnownMember, members: readonly MemberStatus[], nowMs: number): PageProblem[] {
+  const { status } = known;
   const { member } = status;
-  if (!isSeen(status, members)) return [silence(status, members)];
+  if (!isSeen(status, members)) return [silence(known, members, nowMs)];
   // What it said before it fell silent to this member may be over.
   if (!status.reachable) return [];
   const alerts = (status.alerts ?? []).map(({ level, subject, code, message, hint, since }) => ({
@@ -45,15 +51,18 @@ function fence({ member, role, state, errors }: MemberStatus): PageProblem[] {
   return [{ ...nobody("FENCED", "it is fenced: nobody can write", hint), level: "error", member }];
 }
 
-function silence(status: MemberStatus, members: readonly MemberStatus[]): PageProblem {
-  const { member, state, heartbeat } = status;
+function silence({ status, newsSeconds }: KnownMember, members: readonly MemberStatus[], nowMs: number): PageProblem {
+  const { member, state } = status;
+  // By this machine's clock: its own heartbeat has the time of another one.
+  const since = newsSeconds === null ? null : new Date(nowMs - newsSeconds * 1000).toISOString();
   const isOperational = operationalMember(members)?.member === member;
-  const message = state === "unknown" ? "its mailbox cannot be read" : "its heartbeat has stopped";
+  const what = state === "unknown" ? "its mailbox cannot be read" : "its heartbeat has stopped";
+  const message = isOperational ? `it is the operational member, and ${what}` : what;
   const hint = isOperational
     ? "Look at its machine and its daemon. When it is lost, a mirror takes over: see the runbook's commands."
     : "Look at its machine and its daemon; its segments are kept meanwhile.";
   const code = state === "unknown" ? "MEMBER_UNKNOWN" : "MEMBER_DOWN";
-  return { ...nobody(code, message, hint), level: isOperational ? "error" : "warn", member, since: heartbeat };
+  return { ...nobody(code, message, hint), level: isOperational ? "error" : "warn", member, since };
 }
 
 function errorsOf({ member, errors, databases, followers }: MemberStatus): PageProblem[] {

@@ -280,9 +280,7 @@ test("the picture, and a list for who does not see it, show who follows whom, an
   expect(await page.locator('.node[data-member="lisbon"]').textContent()).toContain("lisbon (here)");
   const sentences = await page.locator("#topology-text li").allTextContents();
   expect(sentences[0]).toBe("lisbon: operational, epoch 1, operational.");
-  expect(sentences[3]).toMatch(
-    /^braga follows porto: mirror \(dr\), epoch 1, .*receives [\d.]+ transactions a second\.$/,
-  );
+  expect(sentences[3]).toMatch(/^braga follows porto: mirror \(dr\), .*receives [\d.]+ transactions a second\.$/);
 });
 
 test("charts show lags of every mirror and rates, as pictures and in words", async () => {
@@ -343,7 +341,7 @@ test("when the daemon is gone the page says so, and a mirror's page what to do",
   expect(await rowOf(page, "members", "lisbon")).toMatchObject({ Role: "mirror" });
   await expect
     .poll(() => mirrors.locator("#verdict-text").textContent(), SLOW)
-    .toMatch(/^porto: its heartbeat has stopped/);
+    .toMatch(/^porto: it is the operational member, and its heartbeat has stopped/);
   await expect
     .poll(() => mirrors.locator("#commands").textContent(), SOON)
     .toContain("afterimage salvage --from /mnt/porto --dry-run");

@@ -2,10 +2,13 @@ import { expect, test } from "vitest";
 import { pageProblems, verdict } from "../../src/page/page-problems.ts";
 import type { MemberStatus } from "../../src/status/member-status.ts";
 import { anError } from "../http/health-facts.ts";
-import { lisbonOf, receipts, silent, statusOf } from "./page-facts.ts";
+import { known, lisbonOf, receipts, silent, statusOf } from "./page-facts.ts";
 
 function judged(...members: MemberStatus[]): { level: string; text: string; codes: string[] } {
-  const problems = pageProblems(members);
+  const problems = pageProblems(
+    members.map((member) => known(member)),
+    0,
+  );
   const found = problems.map(({ level, member, code }) => `${level} ${member} ${code}`);
   return { ...verdict(problems, members), codes: found };
 }
@@ -42,6 +45,9 @@ test("the operational member that is silent is an error, a mirror a warning, and
   const noisy = { alerts: [alert("SPOOL_LARGE", "warn")] };
   expect(judged(silent(lisbonOf({ ...noisy, followers: {} })), statusOf()).codes).toEqual(["error lisbon MEMBER_DOWN"]);
   expect(judged(lisbonOf({ followers: {} }), silent(statusOf(noisy))).codes).toEqual(["warn porto MEMBER_DOWN"]);
+  // Since when is said by the clock of the machine that answers.
+  const away = pageProblems([known(lisbonOf({ followers: {} })), known(silent(statusOf()), 30)], 90_000);
+  expect(away[0]?.since).toBe("1970-01-01T00:01:00.000Z");
   expect(judged(lisbonOf({ followers: { porto: receipts() } }), silent(statusOf(noisy))).codes).toEqual([]);
 });
 
