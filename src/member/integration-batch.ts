@@ -14,8 +14,8 @@ const IN_MEMORY_BYTES = 32 * 1024 * 1024;
 const STREAMED_BYTES = 128 * 1024 * 1024;
 const STREAMED_OF_SMALL_BYTES = 4 * STREAMED_BYTES;
 /** What may be held of segments that are read side by side. It also bounds how many files are open. */
-const HELD_BYTES = 64 * 1024 * 1024;
-const BATCH_SEGMENTS = 2_000;
+const HELD_BYTES = 32 * 1024 * 1024;
+const BATCH_SEGMENTS = 5_000;
 
 /** Contiguous segments, or one snapshot. */
 export interface Batch {
@@ -134,7 +134,7 @@ export function contiguousBatch(
   for (const segment of segments) {
     const contiguous = rows.length === 0 || segment.minTxid <= (rows.at(-1)?.maxTxid ?? 0n) + 1n;
     bytes += segment.pages * pageSize;
-    held += Math.min(segment.bytes, MERGE_WINDOW_BYTES) + pageSize;
+    held += Math.min(segment.bytes, MERGE_WINDOW_BYTES);
     const isSmall = rows.length === 0 || (bytes <= maxBytes && held <= HELD_BYTES);
     const fits = toTxid === null ? isSmall : segment.maxTxid <= toTxid;
     if (!contiguous || !fits) break;
