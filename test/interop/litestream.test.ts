@@ -6,17 +6,17 @@ import { promisify } from "node:util";
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { compareDatabases, integrityCheck, settleDatabase } from "../../src/demo/compare-databases.ts";
 import { waitUntil } from "../../src/demo/wait-until.ts";
+import { LITESTREAM_MODULE } from "../bench/peers.ts";
 import { addVisits, createClinic, databasePath, inboxPath, openMember, segmentsPath } from "../support/members.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { buildGoTool, type GoTool } from "./go-tool.ts";
 
-const MODULE = "github.com/benbjohnson/litestream/cmd/litestream@v0.5.16";
 const run = promisify(execFile);
 
 let tool: GoTool;
 
 beforeAll(async () => {
-  tool = await buildGoTool(MODULE, "litestream");
+  tool = await buildGoTool(LITESTREAM_MODULE, "litestream");
   // The default reporter counts skipped tests and does not say why.
   if ("skipped" in tool) console.warn(`Litestream is not compared with: ${tool.skipped}`);
 });

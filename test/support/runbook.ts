@@ -1,7 +1,7 @@
-/** The commands of docs/RUNBOOK.md, run as they stand there by a shell on the machine that each block names, and compared with the answers there. */
+/** The commands of docs/RUNBOOK.md and the like, run as they stand there by a shell on the machine that each block names, and compared with the answers there. */
 import { execFile } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "vitest";
 import { type DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
@@ -9,7 +9,6 @@ import { waitUntil } from "../../src/demo/wait-until.ts";
 import { PROGRAM } from "../cli/afterimage.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
-const DOCUMENT = readFileSync(new URL("../../docs/RUNBOOK.md", import.meta.url), "utf8");
 const BLOCK = /```sh (\w+)\n(.*?)```\n(?:\n```text\n(.*?)```\n)?/gs;
 const execute = promisify(execFile);
 
@@ -20,21 +19,29 @@ interface Step {
   readonly answer: string | null;
 }
 
-/** Steps of the page by heading. */
-export const SITUATIONS: ReadonlyMap<string, readonly Step[]> = new Map(
-  DOCUMENT.split(/^## /m)
-    .slice(1)
-    .map((section): [string, Step[]] => {
+/** Steps of a page below docs/ by heading. */
+export function stepsOfPage(name: string): ReadonlyMap<string, readonly Step[]> {
+  const document = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+  const sections = document.split(/^## /m).slice(1);
+  return new Map(
+    sections.map((section): [string, Step[]] => {
       const steps = [...section.matchAll(BLOCK)].map(([, machine = "", commands = "", answer]) => {
         return { machine, commands, answer: answer ?? null };
       });
       return [section.slice(0, section.indexOf("\n")), steps];
     }),
-);
+  );
+}
+
+export const SITUATIONS = stepsOfPage("RUNBOOK.md");
 
 /** The machines of the page. */
 export class RunbookMachines {
   readonly set: DemoSet;
+  /** What the test does itself, by the line that stands for it. */
+  protected readonly ownLines = new Map<string, () => Promise<unknown>>();
+  /** Variables that the page takes as given. */
+  protected readonly variables: Record<string, string> = {};
 
   constructor(members: readonly DemoMember[]) {
     this.set = new DemoSet({ root: temporaryDirectory(), members });
@@ -61,6 +68,7 @@ export class RunbookMachines {
     for (const line of commands.trimEnd().split("\n")) {
       if (line === "sudo systemctl stop afterimage") await this.set.daemon(machine)?.terminate();
       else if (line === "sudo systemctl start afterimage") await this.#start(machine);
+      else if (this.ownLines.has(line)) await this.ownLines.get(line)?.();
       else printed += await this.run(machine, line);
     }
     if (answer === null) return printed;
@@ -80,9 +88,11 @@ export class RunbookMachines {
   async run(machine: string, line: string): Promise<string> {
     const command = line
       .replaceAll("/var/lib/afterimage", this.set.statePath(machine))
+      .replaceAll("/var/lib/shop", dirname(this.set.databasePath(machine)))
+      .replaceAll("/srv/copies", join(this.set.root, "copies"))
       .replaceAll("/mnt/lisbon", join(this.set.root, "mnt", "lisbon"));
     const path = `${join(this.set.root, "bin")}:${process.env.PATH}`;
-    const env = { ...process.env, AFTERIMAGE_NODE: machine, PATH: path };
+    const env = { ...process.env, ...this.variables, AFTERIMAGE_NODE: machine, PATH: path };
     const options = { cwd: this.set.root, env };
     // A status that is not well, and a copy that is damaged, are answers too.
     const { stdout } = await execute("bash", ["-uc", `{ ${command}; } 2>&1`], options).catch((error: unknown) => {
