@@ -2,8 +2,8 @@
  * The memory job: gives back what a process that has become idle no longer needs.
  *
  * Every database that is written to holds many small blocks of memory for a while, and what is free again then lies between
- * what is not: malloc keeps it until it is told to give it back. And V8 collects its garbage when there is about as much of it
- * as of all else, which an idle process may never come to.
+ * what is not: malloc keeps it until it is told to give it back. V8 does the same with its heap: it collects its garbage
+ * when there is about as much of it as of all else, and keeps pages of which only a part is in use.
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -12,14 +12,19 @@ import { pause } from "../pause.ts";
 
 /** Giving memory back takes a few milliseconds. */
 const INTERVAL_MS = 15_000;
-/** Collecting garbage holds up everything for some 50 ms, so there must be some, and little else to do. */
-const GARBAGE_BYTES = 16 * 1024 * 1024;
+/**
+ * Making V8's heap as small as it can be holds up everything for 100 to 200 ms: it is done seldom, when that gives much
+ * back, and when there is little else to do.
+ */
+const COLLECT_INTERVAL_MS = 60_000;
+const LEAST_GAIN_BYTES = 32 * 1024 * 1024;
 const MOST_UTILIZATION = 0.25;
 
 /** Runs until `stop` is aborted. */
 export async function runMemoryJob(stop: AbortSignal, intervalMs = INTERVAL_MS): Promise<void> {
   const trim = mallocTrim();
   const collect = garbageCollector();
+  let collectedAtMs = Number.NEGATIVE_INFINITY;
   let keptBytes = 0;
   let before = performance.eventLoopUtilization();
   for (;;) {
@@ -28,20 +33,25 @@ export async function runMemoryJob(stop: AbortSignal, intervalMs = INTERVAL_MS):
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, before);
     before = now;
-    if (utilization < MOST_UTILIZATION && heapBytes() > keptBytes + GARBAGE_BYTES) {
-      collect();
+    const isTime = performance.now() - collectedAtMs >= COLLECT_INTERVAL_MS;
+    if (isTime && utilization < MOST_UTILIZATION && heapBytes() > keptBytes + LEAST_GAIN_BYTES) {
+      collect({ type: "major", execution: "sync", flavor: "last-resort" });
       keptBytes = heapBytes();
+      collectedAtMs = performance.now();
     }
     trim?.(0);
   }
 }
 
+/** Of all pages of the heap, however much of them is in use. */
 function heapBytes(): number {
-  return getHeapStatistics().used_heap_size;
+  return getHeapStatistics().total_heap_size;
 }
 
+type Collect = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
+
 /** V8 has no other way to be asked for it. */
-function garbageCollector(): () => void {
+function garbageCollector(): Collect {
   setFlagsFromString("--expose-gc");
   return runInNewContext("gc");
 }
