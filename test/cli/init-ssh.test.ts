@@ -161,6 +161,8 @@ test("with a configuration it must be said which member a machine is, and withou
     cwd: temporaryDirectory(),
   });
   expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringContaining("error FILE_MISSING: ") });
+  const unused = await afterimage(["init", "--node", "lisbon", "--pin-host-keys"], { cwd });
+  expect(unused).toMatchObject({ code: 2, stderr: expect.stringContaining("--pin-host-keys is for a new config") });
   expect((await afterimage(["init", "--node", "lisbon"], { cwd })).code).toBe(0);
   // From now on the machine knows.
   const { stdout } = await afterimage(["doctor"], { cwd });
