@@ -84,6 +84,11 @@ export class OperationalDuty {
     return this.#cutter.beats;
   }
 
+  /** Whether nobody has written to it for a while. */
+  get isResting(): boolean {
+    return this.#context.nowMs() - this.#writtenAtMs >= REST_AFTER_MS;
+  }
+
   /** Whether the last attempt to shorten the WAL has failed, and not for a snapshot or a verification of ours. */
   get isWalHeld(): boolean {
     return this.#shortener.isHeld && this.#database?.hasBaseline === false;
@@ -252,7 +257,7 @@ export class OperationalDuty {
     } else if (nowMs - this.#identityCheckedAtMs >= IDENTITY_INTERVAL_MS) {
       this.#database.checkIdentity();
       this.#identityCheckedAtMs = nowMs;
-      if (nowMs - this.#writtenAtMs >= REST_AFTER_MS) this.#database.rest();
+      if (this.isResting) this.#database.rest();
     }
     return true;
   }
@@ -376,15 +381,8 @@ export class OperationalDuty {
     const { pageCount } = this.#context.store.database(this.name) ?? {};
     if (this.#context.space.mayHoldWal(this.#path, walBytes, (pageCount ?? 0) * pageSize)) return;
     this.#close();
-    this.#context.event(
-      "warn",
-      "WAL_RELEASED",
-      this.name,
-      "capture has stopped, so that the WAL does not fill the disk",
-      {
-        walBytes,
-      },
-    );
+    const message = "capture has stopped, so that the WAL does not fill the disk";
+    this.#context.event("warn", "WAL_RELEASED", this.name, message, { walBytes });
   }
 
   /** Closes the database, so that the next turn begins with a look at what is there now. */

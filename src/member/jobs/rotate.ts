@@ -6,6 +6,8 @@ import { runScheduledJob } from "./scheduled-job.ts";
 
 /** Between rotations, scheduled or for want of commits, the database is still looked after this often. */
 const ATTEND_INTERVAL_MS = 1_000;
+/** One to which nobody has written for a while: a write to it is noticed at once all the same. */
+const REST_INTERVAL_MS = 2_000;
 
 /** Runs until `stop` is aborted. What was committed while nobody served is cut at once, whatever the schedule says. */
 export async function runRotateJob(context: MemberContext, duty: OperationalDuty, stop: AbortSignal): Promise<void> {
@@ -27,7 +29,7 @@ async function rotateContinuously(duty: OperationalDuty, minIntervalMs: number, 
   while (!stop.aborted) {
     await duty.poll({ rotate: true });
     await pause(minIntervalMs, stop);
-    await duty.untilWritten(ATTEND_INTERVAL_MS, stop);
+    await duty.untilWritten(duty.isResting ? REST_INTERVAL_MS : ATTEND_INTERVAL_MS, stop);
   }
 }
 
