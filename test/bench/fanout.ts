@@ -6,17 +6,16 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import Database from "better-sqlite3";
 import { type DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
 import { startSftpDaemons } from "../../src/demo/sftp-mailboxes.ts";
-import { waitUntil } from "../../src/demo/wait-until.ts";
 import { processorMs, residentBytes } from "../support/process-figures.ts";
 import type { Benchmark, BenchOptions, BenchTable, Cell } from "./benchmark.ts";
 import { type FanoutFigures, simulateFanout } from "./fanout-model.ts";
 import { inDirectory } from "./in-directory.ts";
-import { LagWatch } from "./lag-watch.ts";
+import { createMarks, LagWatch, lastMark } from "./lag-watch.ts";
 import { bytesBetween, socketsOf } from "./socket-figures.ts";
 import { percentile, type Spread, spreadOf } from "./statistics.ts";
+import { untilSet } from "./until-set.ts";
 
 const WRITER = fileURLToPath(new URL("./mark-writer-process.ts", import.meta.url));
 const run = promisify(execFile);
@@ -25,7 +24,6 @@ const MIB = 1024 * 1024;
 const RATE = 2;
 const ROUND_SECONDS = 8;
 const SETTLE_MS = 5_000;
-const STALLED_AFTER_MS = 120_000;
 
 interface Topology {
   readonly name: string;
@@ -92,8 +90,8 @@ async function measure(root: string, topology: Topology, options: BenchOptions):
   const set = new DemoSet({ root, members: membersOf(topology) });
   createMarks(set.databasePath("lisbon"));
   try {
-    await startSftpDaemons(set, (what, condition) => until(set, what, condition));
-    await until(set, "every mirror has its copy", () =>
+    await startSftpDaemons(set, (what, condition) => untilSet(set, what, condition));
+    await untilSet(set, "every mirror has its copy", () =>
       set.mirrors.every(({ member }) => (set.databaseStatus(member)?.integrated ?? null) !== null),
     );
     const pid = set.daemon("lisbon")?.pid ?? 0;
@@ -129,7 +127,8 @@ async function commit(
   const watch = new LagWatch(set.mirrors.map(({ member }) => set.databasePath(member)));
   const before = { atMs: performance.now(), usedMs: processorMs(pid), sockets: socketsOf(pid) };
   await run(process.execPath, [WRITER, path, String(commits), String(RATE)]);
-  await until(set, "every mirror shows the last commit", () => watch.shows(BigInt(lastMark(path))));
+  const last = lastMark(path);
+  await untilSet(set, "every mirror shows the last commit", () => watch.shows(last));
   const lags = await watch.stop();
   const elapsedMs = performance.now() - before.atMs;
   const usedMs = processorMs(pid) - before.usedMs;
@@ -215,29 +214,4 @@ function simulatedTable(figures: FanoutFigures): BenchTable {
     columns: ["line of a member", "mirrors", "topology", "hops", "farthest, s", "busiest sender, %"],
     rows,
   };
-}
-
-function createMarks(path: string): void {
-  const database = new Database(path);
-  database.pragma("journal_mode = WAL");
-  database.exec("CREATE TABLE mark (id INTEGER PRIMARY KEY, made INTEGER)");
-  database.close();
-}
-
-function lastMark(path: string): number {
-  const database = new Database(path, { readonly: true, timeout: 5_000 });
-  try {
-    return database.prepare<[], number>("SELECT coalesce(max(id), 0) FROM mark").pluck().get() ?? 0;
-  } finally {
-    database.close();
-  }
-}
-
-async function until(set: DemoSet, what: string, condition: () => boolean): Promise<void> {
-  const check = () => {
-    const [fallen] = set.fallenDaemons();
-    if (fallen !== undefined) throw new Error(`${fallen.name} ended: ${fallen.logTail()}`);
-    return condition();
-  };
-  await waitUntil(check, { what, stalledAfterMs: STALLED_AFTER_MS });
 }

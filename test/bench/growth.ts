@@ -12,15 +12,15 @@ import Database from "better-sqlite3";
 import { pino } from "pino";
 import { loadConfiguration } from "../../src/config/load-configuration.ts";
 import { DATABASE, DemoSet } from "../../src/demo/demo-set.ts";
-import { waitUntil } from "../../src/demo/wait-until.ts";
 import { StateStore } from "../../src/journal/state-store.ts";
 import { Member } from "../../src/member/member.ts";
 import { peakResidentBytes, processorMs, residentBytes } from "../support/process-figures.ts";
 import type { Benchmark, BenchOptions, Cell, Target } from "./benchmark.ts";
 import { inDirectory } from "./in-directory.ts";
-import { LagWatch } from "./lag-watch.ts";
+import { LagWatch, lastMark } from "./lag-watch.ts";
 import type { RandomWriterFigures } from "./random-writer-process.ts";
 import { percentile, type Spread, spreadOf } from "./statistics.ts";
+import { untilSet } from "./until-set.ts";
 
 const MIB = 1024 * 1024;
 const WRITER = fileURLToPath(new URL("./random-writer-process.ts", import.meta.url));
@@ -29,7 +29,6 @@ const RATE = 100;
 const ROUND_SECONDS = 6;
 /** What a start leaves to be compiled and collected is over by then. */
 const WARM_UP_COMMITS = 300;
-const STALLED_AFTER_MS = 120_000;
 /** Of a row of `entry`, which is a page. */
 const ROW_BYTES = 4096;
 const MEMBERS = [
@@ -168,9 +167,9 @@ async function measure(
     const members = hasMirror ? ["lisbon", "porto"] : ["lisbon"];
     const beganMs = performance.now();
     for (const member of members) set.startDaemon(member);
-    await until(set, "the daemon serves", () => set.databaseStatus("lisbon")?.received != null);
+    await untilSet(set, "the daemon serves", () => set.databaseStatus("lisbon")?.received != null);
     const firstMs = performance.now() - beganMs;
-    if (hasMirror) await until(set, "the mirror's copy", () => set.databaseStatus("porto")?.integrated != null);
+    if (hasMirror) await untilSet(set, "the mirror's copy", () => set.databaseStatus("porto")?.integrated != null);
     say(
       `  journal begun after ${(firstMs / 1000).toFixed(1)} s, level after ${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
     );
@@ -200,7 +199,7 @@ async function restart(set: DemoSet): Promise<number> {
   const before = set.status("lisbon")?.run?.start ?? 0;
   const beganMs = performance.now();
   set.startDaemon("lisbon");
-  await until(set, "the daemon serves again", () => (set.status("lisbon")?.run?.start ?? 0) > before);
+  await untilSet(set, "the daemon serves again", () => (set.status("lisbon")?.run?.start ?? 0) > before);
   return performance.now() - beganMs;
 }
 
@@ -249,7 +248,7 @@ async function commitTo(
   const before = { operational: usedMs(set, "lisbon"), mirror: usedMs(set, "porto"), segments: segmentsIn(set) };
   const { stdout } = await run(process.execPath, [WRITER, path, String(commits), String(RATE), String(rows)]);
   const last = lastMark(path);
-  await until(set, "all commits are captured", () => watch?.shows(last) ?? true);
+  await untilSet(set, "all commits are captured", () => watch?.shows(last) ?? true);
   const used = usedMs(set, "lisbon") - before.operational;
   const mirrorMs = usedMs(set, "porto") - before.mirror;
   const [lags = []] = (await watch?.stop()) ?? [];
@@ -274,23 +273,4 @@ function usedMs(set: DemoSet, member: string): number {
 function segmentsIn(set: DemoSet): number {
   using store = StateStore.openReadOnly(join(set.statePath("lisbon"), "state.db"));
   return store.segments(DATABASE, { kind: "segment" }).length;
-}
-
-function lastMark(path: string): bigint {
-  const database = new Database(path, { readonly: true });
-  try {
-    const last = database.prepare<[], bigint>("SELECT coalesce(max(id), 0) FROM mark").pluck().safeIntegers();
-    return last.get() ?? 0n;
-  } finally {
-    database.close();
-  }
-}
-
-async function until(set: DemoSet, what: string, condition: () => boolean): Promise<void> {
-  const check = () => {
-    const [fallen] = set.fallenDaemons();
-    if (fallen !== undefined) throw new Error(`${fallen.name} ended: ${fallen.logTail()}`);
-    return condition();
-  };
-  await waitUntil(check, { what, stalledAfterMs: STALLED_AFTER_MS, progress: () => set.progress() });
 }

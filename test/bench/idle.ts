@@ -11,7 +11,6 @@ import { stringify } from "yaml";
 import { type DemoMember, DemoSet } from "../../src/demo/demo-set.ts";
 import { ManagedProcess } from "../../src/demo/managed-process.ts";
 import { startSftpDaemons } from "../../src/demo/sftp-mailboxes.ts";
-import { waitUntil } from "../../src/demo/wait-until.ts";
 import { addVisit, clinicNames, countLevel, createVisits } from "../support/many-databases.ts";
 import {
   peakResidentBytes,
@@ -24,6 +23,7 @@ import type { Benchmark, BenchOptions, Cell, Target } from "./benchmark.ts";
 import { litestream } from "./peers.ts";
 import { bytesBetween, socketsOf } from "./socket-figures.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
+import { untilSet } from "./until-set.ts";
 
 const MIB = 1024 * 1024;
 const COUNTS = [1, 100, 1000];
@@ -111,9 +111,7 @@ async function measurePair(
     const paths = names.map((name) => set.databasePath("lisbon", name));
     for (const path of paths) createVisits(path);
     const beganMs = performance.now();
-    await startSftpDaemons(set, async (what, condition) => {
-      await waitUntil(condition, { what, stalledAfterMs: 60_000 });
-    });
+    await startSftpDaemons(set, (what, condition) => untilSet(set, what, condition));
     await untilLevel(set, count, 1);
     for (const path of paths) addVisit(path);
     await untilLevel(set, count, 2);
@@ -132,7 +130,12 @@ async function measurePair(
 async function untilLevel(set: DemoSet, count: number, transactions: number): Promise<void> {
   const level = () => countLevel(set, "porto", transactions);
   const what = `${count} databases are at transaction ${transactions}`;
-  await waitUntil(() => level() === count, { what, stalledAfterMs: 60_000, progress: () => String(level()) });
+  await untilSet(
+    set,
+    what,
+    () => level() === count,
+    () => String(level()),
+  );
 }
 
 async function measureLitestream(

@@ -11,6 +11,28 @@ interface Copy {
   readonly lagsMs: number[];
 }
 
+/** A database for mark-writer-process.ts. */
+export function createMarks(path: string): void {
+  const database = new Database(path);
+  database.pragma("journal_mode = WAL");
+  database.exec("CREATE TABLE mark (id INTEGER PRIMARY KEY, made INTEGER)");
+  database.close();
+}
+
+/** The last commit, 0 when there is none. */
+export function lastMark(path: string): bigint {
+  const database = new Database(path, { readonly: true, timeout: 5_000 });
+  try {
+    return seenIn(database);
+  } finally {
+    database.close();
+  }
+}
+
+function seenIn(database: Database.Database): bigint {
+  return database.prepare<[], bigint>("SELECT coalesce(max(id), 0) FROM mark").pluck().safeIntegers().get() ?? 0n;
+}
+
 export class LagWatch {
   readonly #copies: readonly Copy[];
   readonly #done: Promise<void>;
@@ -51,6 +73,8 @@ export class LagWatch {
 function openCopy(path: string): Copy {
   const database = new Database(path, { readonly: true, timeout: 5_000 });
   database.defaultSafeIntegers();
-  const seen = database.prepare<[], bigint>("SELECT coalesce(max(id), 0) FROM mark").pluck().get() ?? 0n;
-  return { database, look: database.prepare("SELECT id, made FROM mark WHERE id > ? ORDER BY id"), seen, lagsMs: [] };
+  const look = database.prepare<[bigint], { id: bigint; made: bigint }>(
+    "SELECT id, made FROM mark WHERE id > ? ORDER BY id",
+  );
+  return { database, look, seen: seenIn(database), lagsMs: [] };
 }
