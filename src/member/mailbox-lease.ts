@@ -51,6 +51,9 @@ export class MailboxLease {
   readonly #own: Set<string>;
   #renewal = 0;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  #holding: Promise<void> | null = null;
+  /** With what an early renewal has failed. */
+  #lost: { readonly error: unknown } | null = null;
   /** The lease as it was last seen, and since when it has not changed. */
   #watched: { readonly text: string; readonly sinceMs: number } | null = null;
 
@@ -67,9 +70,45 @@ export class MailboxLease {
 
   /** Takes the lease, or renews it. After an error it counts as lost. @throws MemberError LEASE_HELD, LEASE_EPOCH, LEASE_FOREIGN; TransportError. */
   async hold(): Promise<void> {
+    const lost = this.#lost;
+    this.#lost = null;
+    if (lost !== null) throw lost.error;
+    this.#holding ??= this.#renew().finally(() => {
+      this.#holding = null;
+    });
+    await this.#holding;
+  }
+
+  /**
+   * Renews a lease that is fresh beside other work, once half of its time is over, so that nobody waits for that. When it
+   * fails the lease counts as lost, and the next {@link hold} says why.
+   */
+  renewEarly(): void {
+    if (this.#holding !== null || this.#clockMs() - this.#confirmedAtMs < RENEWAL_MS / 2) return;
+    this.hold().catch((error: unknown) => {
+      this.#lost = { error };
+    });
+  }
+
+  /** Waits for a renewal that is under way, and forgets with what it failed: who gives the connection up knows why. */
+  async settled(): Promise<void> {
+    await this.#holding?.catch(() => undefined);
+    this.#lost = null;
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      this.#confirmedAtMs = await this.#confirm();
+    } catch (error) {
+      this.#confirmedAtMs = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
+  }
+
+  /** @returns since when the lease is known to be ours. */
+  async #confirm(): Promise<number> {
     let askedAtMs = this.#clockMs();
     const held = this.#confirmedAtMs !== Number.NEGATIVE_INFINITY;
-    this.#confirmedAtMs = Number.NEGATIVE_INFINITY;
     const seen = await this.#read();
     const verdict = this.#judge(seen);
     if (verdict === "held" || verdict === "later epoch" || verdict === "foreign")
@@ -85,20 +124,14 @@ export class MailboxLease {
       if (verdict === "takeover") this.#options.onTakeover(seen.lease);
     }
     this.#own.clear();
-    this.#confirmedAtMs = askedAtMs;
+    return askedAtMs;
   }
 
   /** Does work that writes into the mailbox, under a lease that is renewed meanwhile; when it is lost, `work`'s signal is aborted. */
   async during<T>(stop: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (!this.isFresh) await this.hold();
     const lost = new AbortController();
-    let renewing = false;
-    const renew = async () => {
-      if (renewing) return;
-      renewing = true;
-      await this.hold().catch((error: unknown) => lost.abort(error));
-      renewing = false;
-    };
+    const renew = () => void this.hold().catch((error: unknown) => lost.abort(error));
     const timer = setInterval(renew, RENEWAL_MS);
     try {
       return await work(AbortSignal.any([stop, lost.signal]));
@@ -109,6 +142,7 @@ export class MailboxLease {
 
   /** Lets others have the mailbox at once. Nothing is done when the lease is not known to be ours. */
   async release(): Promise<void> {
+    await this.settled();
     if (this.#confirmedAtMs === Number.NEGATIVE_INFINITY) return;
     this.#confirmedAtMs = Number.NEGATIVE_INFINITY;
     const { lease } = await this.#read();

@@ -49,6 +49,11 @@ export class ShipmentOrders {
     return await new Promise((settle) => this.#waiting.push(settle));
   }
 
+  /** Whether somebody waits for the end of this pass. */
+  get isAwaited(): boolean {
+    return this.#served.length > 0;
+  }
+
   /** A pass begins: it serves all orders until now. */
   passBegins(): void {
     this.#served.push(...this.#waiting.splice(0));

@@ -19,12 +19,37 @@ export class ShipmentProgress {
   shipped: Txid;
   /** What the state remembers of `shipped`; it may lag behind, because shipping twice is harmless. */
   saved: Txid;
+  /** Everything up to here is on its way, or was put. */
+  #begun: Txid;
+  /** Counts how often shipping has begun again from an earlier place. */
+  #attempt = 0;
   #wish: { readonly txid: Txid; readonly sinceMs: number } | null = null;
   #cutOff: { readonly txid: Txid; readonly sinceMs: number } | null = null;
 
   constructor(shipped: Txid) {
     this.shipped = shipped;
     this.saved = shipped;
+    this.#begun = shipped;
+  }
+
+  /** After which transaction the next file begins. */
+  get begun(): Txid {
+    return this.#begun > this.shipped ? this.#begun : this.shipped;
+  }
+
+  /** A file that ends with `maxTxid` is on its way. @returns what to call once it is put. */
+  begin(maxTxid: Txid): () => void {
+    const attempt = this.#attempt;
+    this.#begun = maxTxid;
+    return () => {
+      if (attempt === this.#attempt && maxTxid > this.shipped) this.shipped = maxTxid;
+    };
+  }
+
+  /** What is on its way does not count: shipping begins again after what was put. */
+  beginAgain(): void {
+    this.#attempt++;
+    this.#begun = this.shipped;
   }
 
   /** Takes in what the follower says. @returns where shipping begins again, if the follower has asked for that. */
@@ -41,6 +66,7 @@ export class ShipmentProgress {
       this.#wish = { txid: wish, sinceMs: nowMs };
     } else if (nowMs - this.#wish.sinceMs >= WISH_PATIENCE_MS) {
       this.shipped = (wish - 1n) as Txid;
+      this.beginAgain();
       this.#wish = null;
       return wish;
     }

@@ -9,44 +9,35 @@ import { setTimeout as delay } from "node:timers/promises";
 import { configuredPath } from "../config/database-pattern.ts";
 import { removeFile } from "../durable-files.ts";
 import type { SegmentRow } from "../journal/segment-catalogue.ts";
-import { formatSegmentName } from "../journal/segment-name.ts";
 import type { StateStore } from "../journal/state-store.ts";
 import { formatTxid, NO_TXID, type Txid } from "../ltx/position.ts";
-import {
-  type DatabaseStatus,
-  type FollowerStatus,
-  parsePositionView,
-  type VerifiedMember,
-} from "../status/member-status.ts";
+import type { FollowerStatus, VerifiedMember } from "../status/member-status.ts";
 import { VerificationAnswers } from "./deep-verification.ts";
+import { dueSegments, inboxName, type ShippedFile } from "./due-segments.ts";
 import { errorView } from "./error-view.ts";
 import { followerLease } from "./follower-lease.ts";
+import { FollowerReceipts } from "./follower-receipts.ts";
 import { followerViews } from "./follower-views.ts";
-import { inboxDirectory } from "./inbox-directory.ts";
 import { contiguousBatch } from "./integration-batch.ts";
-import { epochAfter, isBeyond, newestSnapshot } from "./journal-epochs.ts";
 import type { MailboxLease } from "./mailbox-lease.ts";
 import type { MemberContext } from "./member-context.ts";
 import type { ShippedMember } from "./member-control.ts";
 import { emptyOutbox, mergeForShipment } from "./merged-shipment.ts";
 import type { Peer } from "./peer.ts";
 import type { ComparedDatabase } from "./resync-answer.ts";
-import { type FileUnderWay, ResyncAnswers } from "./resync-answers.ts";
+import { ResyncAnswers } from "./resync-answers.ts";
 import { outcomeError, ShipmentOrders } from "./shipment-orders.ts";
 import { ShipmentProgress } from "./shipment-progress.ts";
+import { ShipmentsUnderWay } from "./shipments-under-way.ts";
 import { Signal } from "./signal.ts";
 
-/** How often a follower's receipt is read while nothing else happens. */
-const RECEIPT_INTERVAL_MS = 1_000;
-/** How often while the follower has not integrated everything: somebody may be waiting for it. */
-const BEHIND_INTERVAL_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
 /** How much of what was shipped a crash may forget; what is shipped again is harmless. */
 const REMEMBER_INTERVAL_MS = 5_000;
+/** A receipt that takes longer is not waited for. */
+const READING_LIMIT_MS = 1_000;
 /** A daemon that stops does not wait longer than this for a mailbox that does not answer. */
 const RELEASE_LIMIT_MS = 2_000;
-/** Segments of one database that are shipped before the next database has its turn. */
-const TURN_SEGMENTS = 500;
 /** So many segments that wait for a follower are merged: one file costs it a few fsyncs, whatever it holds. */
 const MERGED_FROM = 16;
 
@@ -70,12 +61,12 @@ export class Shipper {
   #backoff: Signal | null = null;
   readonly #lease: MailboxLease;
   #error: FollowerStatus["error"] = null;
-  #underWay: { readonly database: string; readonly bytes: number } | null = null;
-  #receiptReadAtMs = Number.NEGATIVE_INFINITY;
+  readonly #underWay = new ShipmentsUnderWay(() => this.#work.set());
   #rememberedAtMs = Number.NEGATIVE_INFINITY;
   readonly #outbox: string;
   readonly #answers: ResyncAnswers;
   readonly #verifications: VerificationAnswers;
+  readonly #receipts: FollowerReceipts;
 
   constructor(context: MemberContext, peer: Peer, services: FollowerServices) {
     this.#context = context;
@@ -86,9 +77,17 @@ export class Shipper {
       outbox: this.#outbox,
       database: services.database,
       transport: () => peer.transport(),
-      put: (path, file, stop) => this.#put(path, file, stop),
+      put: async (path, file, stop) => {
+        this.#underWay.begin(file, () => this.#putAs(file.name, path, file.bytes, stop));
+        await this.#underWay.drained();
+      },
     });
     this.#verifications = new VerificationAnswers(services.verify);
+    this.#receipts = new FollowerReceipts(context, peer, {
+      databases: () => this.#databases,
+      progressOf: (database) => this.#progressOf(database),
+      verifications: this.#verifications,
+    });
     const { ship } = context.configuration.journal;
     this.#orders = new ShipmentOrders(() => this.#ends(), ship.kind === "continuous" ? null : this.#shipped());
     this.#lease = followerLease(context, peer);
@@ -133,9 +132,9 @@ export class Shipper {
     return [...this.#shipped()].join();
   }
 
-  /** The size of the file that is being put. */
+  /** The size of what is being put. */
   get bytesUnderWay(): number {
-    return this.#underWay?.bytes ?? 0;
+    return this.#underWay.bytes;
   }
 
   /** The ends of the journals. */
@@ -168,40 +167,39 @@ export class Shipper {
   /** Ships until `stop` is aborted; errors are reported in {@link view} and answered by waiting longer, 30 s at most. */
   async run(stop: AbortSignal): Promise<void> {
     let failures = 0;
+    let idle = false;
     this.#orders.open();
     while (!stop.aborted) {
       this.#orders.passBegins();
       try {
-        const more = await this.#round(stop);
-        failures = 0;
-        this.#report(null);
-        if (more || stop.aborted) continue;
-        this.#orders.passEnded({ kind: "done" });
-        await this.#work.wait(this.#receiptIntervalMs(), stop);
+        const more = await this.#round(stop, { idle });
+        // Who waits for an order waits for what is under way, too.
+        if (this.#orders.isAwaited) await this.#underWay.drained();
+        const { isEmpty } = this.#underWay;
+        if (isEmpty || this.#underWay.isProven) {
+          failures = 0;
+          this.#report(null);
+        }
+        if (stop.aborted || (more && isEmpty)) continue;
+        if (isEmpty) this.#orders.passEnded({ kind: "done" });
+        idle = !(await this.#work.wait(this.#receipts.intervalMs, stop)) && isEmpty;
       } catch (error) {
         if (stop.aborted) break;
         this.#report(error);
         this.#orders.passEnded({ kind: "failed", error });
-        await this.#peer.disconnect().catch(() => undefined);
+        await this.#abandon();
         this.#backoff = new Signal();
         await this.#backoff.wait(Math.min(BACKOFF_MAX_MS, 500 * 2 ** failures++), stop);
         this.#backoff = null;
       }
     }
+    await this.#underWay.forget();
     this.#orders.close();
     this.#remember();
     await Promise.race([this.#lease.release(), delay(RELEASE_LIMIT_MS, undefined, { ref: false })]).catch(
       () => undefined,
     );
     await this.#peer.disconnect().catch(() => undefined);
-  }
-
-  #receiptIntervalMs(): number {
-    const behind = this.#databases.some((database) => {
-      const integrated = this.#peer.status?.databases[database]?.integrated?.txid ?? "";
-      return integrated !== formatTxid(this.#progressOf(database).shipped);
-    });
-    return behind && this.#peer.alive ? BEHIND_INTERVAL_MS : RECEIPT_INTERVAL_MS;
   }
 
   /** Saves what was shipped, so that a restart does not ship it all again. */
@@ -217,16 +215,25 @@ export class Shipper {
     });
   }
 
-  /** One pass over all databases. True when something was left for the next pass. */
-  async #round(stop: AbortSignal): Promise<boolean> {
-    const { nowMs } = this.#context;
-    if (nowMs() - this.#receiptReadAtMs >= this.#receiptIntervalMs()) {
-      await this.#peer.refresh();
-      this.#receiptReadAtMs = nowMs();
-      for (const database of this.#databases) this.#readReceipt(database, stop);
-    }
-    if (nowMs() - this.#rememberedAtMs >= REMEMBER_INTERVAL_MS) this.#remember();
+  /** Gives the connection up with all that is under way; shipping goes on where the next receipt says. */
+  async #abandon(): Promise<void> {
+    await this.#peer.disconnect().catch(() => undefined);
+    await this.#receipts.forget();
+    await this.#lease.settled();
+    await this.#underWay.forget();
+    for (const progress of this.#progress.values()) progress.beginAgain();
+  }
+
+  /**
+   * One pass over all databases. True when something was left for the next pass.
+   * @param idle nothing is known that is to be shipped.
+   */
+  async #round(stop: AbortSignal, { idle }: { idle: boolean }): Promise<boolean> {
+    await this.#lookAtReceipt(stop, { idle });
+    this.#underWay.assertSound();
+    if (this.#context.nowMs() - this.#rememberedAtMs >= REMEMBER_INTERVAL_MS) this.#remember();
     if (!this.#lease.isFresh) await this.#lease.hold();
+    else if (!idle) this.#lease.renewEarly();
     let more = false;
     for (const database of this.#databases) {
       if (stop.aborted) return false;
@@ -235,22 +242,15 @@ export class Shipper {
     return more;
   }
 
-  #readReceipt(database: string, stop: AbortSignal): void {
-    const receipt = this.#peer.status?.databases[database];
-    const asked = this.#peer.alive ? (receipt?.verificationAsked ?? null) : null;
-    if (asked !== null) this.#verifications.ask(database, asked, stop);
-    if (receipt === undefined || this.#isDiverged(database, receipt)) return;
-    const { nowMs, logger } = this.#context;
-    const epoch = receipt.received?.epoch ?? this.#context.epoch;
-    const from = this.#progressOf(database).read(receipt, { epoch, alive: this.#peer.alive, nowMs: nowMs() });
-    const follower = this.#peer.member.name;
-    if (from !== null) logger.warn({ follower, database, from: formatTxid(from) }, "shipping again");
-  }
-
-  /** What a follower has received that is in no later epoch says nothing of where it goes on. */
-  #isDiverged(database: string, { received }: DatabaseStatus): boolean {
-    const position = parsePositionView(received);
-    return position !== null && isBeyond(this.#context, database, position);
+  /** Reads the receipt when it is due; the first one before anything is shipped, the others beside it. */
+  async #lookAtReceipt(stop: AbortSignal, { idle }: { idle: boolean }): Promise<void> {
+    const { isKnown } = this.#receipts;
+    const reading = this.#receipts.read(stop);
+    if (reading === null) return;
+    if (!isKnown) return await reading;
+    this.#underWay.watch(reading);
+    // Ended by whichever comes first, the receipt or something to ship: each costs a pass over all databases.
+    if (idle) await this.#work.wait(READING_LIMIT_MS, stop);
   }
 
   #progressOf(database: string): ShipmentProgress {
@@ -274,8 +274,8 @@ export class Shipper {
       return false;
     }
     const limit = this.#orders.limit(database);
-    const isHeld = limit !== null && progress.shipped >= limit;
-    const due = this.#due(database, progress.shipped).filter(
+    const isHeld = limit !== null && progress.begun >= limit;
+    const due = dueSegments(this.#context, database, progress.begun).filter(
       ({ minTxid }) => !isHeld && (limit === null || minTxid <= limit),
     );
     const [first] = due;
@@ -285,20 +285,21 @@ export class Shipper {
     if (first === undefined) return false;
     // What follows a snapshot is for the next pass, which may merge it.
     const rows = first.kind === "snapshot" ? [first] : due;
-    const merged = rows.length >= MERGED_FROM ? await this.#shipMerged(database, rows, stop) : null;
-    if (merged !== null) {
-      progress.shipped = merged;
-    } else {
-      for (const row of rows) {
-        if (stop.aborted) return false;
-        // A purge may have taken it meanwhile: then the next pass begins with what is there now.
-        if (this.#store.catalogue.get(row) === null) return true;
-        await this.#put(this.#context.journal.path(row), { ...row, name: inboxName(row) }, stop);
-        progress.shipped = row.maxTxid;
-      }
+    if (rows.length >= MERGED_FROM && (await this.#shipMerged(rows, progress, stop))) return true;
+    for (const row of rows) {
+      if (stop.aborted || !this.#underWay.hasRoomFor(row.bytes)) return true;
+      this.#begin(row, progress, () => this.#put(this.#context.journal.path(row), row, stop));
     }
+    return rows.length < due.length;
+  }
+
+  #begin(file: ShippedFile, progress: ShipmentProgress, put: () => Promise<void>): void {
+    const isPut = progress.begin(file.maxTxid);
+    this.#underWay.begin(file, put, () => {
+      isPut();
+      this.#context.changed();
+    });
     this.#context.changed();
-    return due.length > 1;
   }
 
   /**
@@ -319,56 +320,39 @@ export class Shipper {
     return request !== null || (mayAsk && progress !== null && (!alive || !progress.hasWaitedForRequest(nowMs())));
   }
 
-  /** Ships one file for as many segments as can be merged, where that is less. Returns its last transaction, or null. */
-  async #shipMerged(database: string, rows: readonly SegmentRow[], stop: AbortSignal): Promise<Txid | null> {
+  /** Ships one file for as many segments as can be merged, where that is less and there is room for it; else false. */
+  async #shipMerged(rows: readonly SegmentRow[], progress: ShipmentProgress, stop: AbortSignal): Promise<boolean> {
+    const database = rows[0]?.database ?? "";
+    const { begun } = progress;
     const batch = contiguousBatch(rows, this.#store.database(database)?.pageSize ?? 0);
-    if (batch === null || batch.rows.length < MERGED_FROM) return null;
+    if (batch === null || batch.rows.length < MERGED_FROM) return false;
     const merged = await mergeForShipment(this.#context, this.#outbox, batch);
-    try {
-      const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
-      if (merged.bytes >= bytes) return null;
-      await this.#put(merged.path, { ...merged, name: inboxName(merged) }, stop);
-      const facts = { follower: this.follower, database, segments: batch.rows.length, bytes, sent: merged.bytes };
-      this.#context.logger.info(facts, "merged segments shipped");
-      return merged.maxTxid;
-    } finally {
+    const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
+    if (merged.bytes >= bytes || progress.begun !== begun || !this.#underWay.hasRoomFor(merged.bytes)) {
       removeFile(merged.path);
+      return false;
     }
+    this.#begin(merged, progress, async () => {
+      try {
+        await this.#put(merged.path, merged, stop);
+        const facts = { follower: this.follower, database, segments: batch.rows.length, bytes, sent: merged.bytes };
+        this.#context.logger.info(facts, "merged segments shipped");
+      } finally {
+        removeFile(merged.path);
+      }
+    });
+    return true;
   }
 
-  async #put(path: string, file: FileUnderWay, stop: AbortSignal): Promise<void> {
-    this.#underWay = file;
-    this.#context.changed();
-    try {
-      await this.#lease.during(stop, async (signal) => {
-        await this.#peer.transport().put(path, file.name, { signal });
-      });
-      this.#context.tally.addFiles("shipped", this.follower, file.bytes);
-    } finally {
-      this.#underWay = null;
-    }
+  async #put(path: string, file: ShippedFile, stop: AbortSignal): Promise<void> {
+    await this.#putAs(inboxName(file), path, file.bytes, stop);
   }
 
-  /** The next segments after `shipped`; the newest snapshot first when the follower has nothing, or too little to go on from. */
-  #due(database: string, shipped: Txid): SegmentRow[] {
-    if (shipped >= (this.#store.database(database)?.received?.txid ?? 0n)) return [];
-    const after = (txid: Txid) => this.#segmentsAfter(database, txid);
-    const segments = after(shipped);
-    const [first] = segments;
-    if (shipped > 0n && first !== undefined && first.minTxid <= shipped + 1n) return segments;
-    const snapshot = newestSnapshot(this.#context, database);
-    return snapshot === null || snapshot.maxTxid <= shipped ? [] : [snapshot, ...after(snapshot.maxTxid)];
-  }
-
-  /** All of one epoch: those of the next one are for the next pass. */
-  #segmentsAfter(database: string, txid: Txid): SegmentRow[] {
-    const epoch = epochAfter(this.#context, database, txid);
-    const filter = { epoch, kind: "segment", fromTxid: (txid + 1n) as Txid, limit: TURN_SEGMENTS } as const;
-    const segments = this.#store.segments(database, filter);
-    const isOfLater = ({ maxTxid, postApplyChecksum }: SegmentRow) =>
-      isBeyond(this.#context, database, { epoch, txid: maxTxid, checksum: postApplyChecksum });
-    const end = segments.findIndex(isOfLater);
-    return end < 0 ? segments : segments.slice(0, end);
+  async #putAs(name: string, path: string, bytes: number, stop: AbortSignal): Promise<void> {
+    await this.#lease.during(stop, async (signal) => {
+      await this.#peer.transport().put(path, name, { signal });
+    });
+    this.#context.tally.addFiles("shipped", this.follower, bytes);
   }
 
   #report(error: unknown): void {
@@ -388,13 +372,8 @@ export class Shipper {
       databases: this.#databases,
       progressOf,
       verifications: this.#verifications,
-      underWay: this.#underWay,
+      underWay: this.#underWay.oldest,
       error: this.#error,
     });
   }
-}
-
-/** Where a segment goes in a follower's mailbox. */
-function inboxName(row: { database: string; epoch: number; minTxid: Txid; maxTxid: Txid }): string {
-  return `${inboxDirectory(row.database, row.epoch)}/${formatSegmentName(row)}`;
 }

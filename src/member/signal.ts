@@ -8,8 +8,8 @@ export class Signal {
     this.#wake?.();
   }
 
-  /** Resolves when the flag is set (and clears it), after `timeoutMs`, or when `stop` is aborted. */
-  async wait(timeoutMs: number, stop: AbortSignal): Promise<void> {
+  /** Resolves when the flag is set (and clears it), after `timeoutMs`, or when `stop` is aborted. Returns whether it was set. */
+  async wait(timeoutMs: number, stop: AbortSignal): Promise<boolean> {
     if (!this.#set && !stop.aborted) {
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -23,6 +23,8 @@ export class Signal {
         this.#wake = done;
       });
     }
+    const wasSet = this.#set;
     this.#set = false;
+    return wasSet;
   }
 }

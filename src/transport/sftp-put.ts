@@ -45,10 +45,10 @@ export async function putFile(place: Place, local: FileHandle, options: PutOptio
   const part = await partOf(path, local, size);
   let keepPart = false;
   try {
-    await writePart(place, part, size, async (handle) => {
+    await writePart(place, part, size, async (handle, whenSent) => {
       const from = part.resumable ? await resumePoint(session, handle, local) : 0;
       if (size - from >= LARGE_BYTES) await requireSpace(place, size - from);
-      await upload(session, handle, local, { from, size, ...options });
+      await upload(session, handle, local, { from, size, ...options }, whenSent);
     });
     await options.onWritten?.(part.path);
     return await takeNameOrConfirm(session, part.path, path, local, options.signal);
@@ -70,8 +70,10 @@ export async function publishBytes(
   const path = pathOf(place);
   const part = uniquePartPath(path);
   try {
-    await writePart(place, { path: part, resumable: false }, bytes.length, async (handle) => {
-      await session.write(handle, Buffer.from(bytes), 0);
+    await writePart(place, { path: part, resumable: false }, bytes.length, async (handle, whenSent) => {
+      const written = session.write(handle, Buffer.from(bytes), 0);
+      whenSent();
+      await written;
     });
     await onWritten(part);
     await replace(session, part, path);
@@ -81,19 +83,27 @@ export async function publishBytes(
   }
 }
 
-/** Writes a temporary file and makes its contents durable, where the server can. */
+/**
+ * Writes a temporary file and makes its contents durable, where the server can: requests for one file are done in their
+ * order, so that it is asked to sync before it has said that all is written.
+ */
 async function writePart(
   place: Place,
   part: Part,
   size: number,
-  write: (handle: Buffer) => Promise<void>,
+  write: (handle: Buffer, whenSent: () => void) => Promise<void>,
 ): Promise<void> {
   const { session } = place;
   const handle = await openPart(place, part, size);
   try {
-    await write(handle);
+    let synced = Promise.resolve(false);
+    await write(handle, () => {
+      synced = session.fsync(handle);
+      // It is awaited after what was written.
+      synced.catch(() => undefined);
+    });
     // A server that cannot sync may still report in its answer to `close` that the disk is full.
-    if (!(await session.fsync(handle))) return await session.close(handle);
+    if (!(await synced)) return await session.close(handle);
   } catch (error) {
     session.close(handle).catch(() => undefined);
     throw statusOf(error) === null ? error : await refusedWrite(place, error, size);

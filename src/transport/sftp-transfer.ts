@@ -25,23 +25,29 @@ interface UploadOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Sends a local file's bytes from `from` to `size`; all of them are acknowledged when it returns. */
+/**
+ * Sends a local file's bytes from `from` to `size`; all of them are acknowledged when it returns.
+ * @param whenSent called when all are sent and some are not acknowledged yet: a request for the same file that goes now is
+ * answered after them, and saves a round trip.
+ */
 export async function upload(
   session: SftpSession,
   handle: Buffer,
   local: FileHandle,
   { from, size, bandwidth, signal }: UploadOptions,
+  whenSent: () => void,
 ): Promise<void> {
   // What was acknowledged is sent no more: its memory is used again, or the collector would be busy with nothing else.
   const free: Buffer[] = [];
-  await inWindow(from, size, async (position, length) => {
+  const send = async (position: number, length: number) => {
     signal?.throwIfAborted();
     const buffer = free.pop() ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, size));
     const chunk = buffer.subarray(0, length);
     if ((await readFully(local, chunk, position)) < length) throw shrunk();
     await bandwidth.take(length, signal);
     return { position, answer: session.write(handle, chunk, position), done: async () => void free.push(buffer) };
-  });
+  };
+  await inWindow(from, size, send, whenSent);
 }
 
 /**
@@ -75,6 +81,7 @@ async function inWindow(
   from: number,
   size: number,
   begin: (position: number, length: number) => Promise<Request>,
+  whenBegun = () => {},
 ): Promise<void> {
   const window: Request[] = [];
   for (let position = from; position < size; position += CHUNK_BYTES) {
@@ -84,6 +91,7 @@ async function inWindow(
     request.answer.catch(() => undefined);
     window.push(request);
   }
+  whenBegun();
   while (window.length > 0) await finishOldest(window);
 }
 

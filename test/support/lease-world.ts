@@ -99,8 +99,9 @@ export class LeaseShipper {
     if (this.#lease === null || this.#paused) return;
     const { nowMs } = this.#world;
     if (this.#request !== null && nowMs - this.#request.sinceMs >= ANSWER_MS) await this.answer();
-    if (this.#asking || this.#lease.isFresh || nowMs < this.#retryAtMs) return;
-    this.#hold(this.#lease);
+    if (this.#asking || nowMs < this.#retryAtMs) return;
+    if (this.#lease.isFresh) this.#lease.renewEarly();
+    else this.#hold(this.#lease);
     await turn();
   }
 
