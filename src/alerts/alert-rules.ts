@@ -242,7 +242,7 @@ function ofDatabases({ status, thresholds }: AlertFacts): Finding[] {
   const { quarantineFiles } = thresholds;
   return Object.entries(status.databases).flatMap(([name, { quarantined, verified }]) => {
     const about = { subject: name, database: name };
-    const message = `${quarantined} files that were refused are in quarantine`;
+    const message = `refused files in quarantine: ${quarantined}`;
     const isBad = quarantineFiles !== null && quarantined >= quarantineFiles;
     return [
       ...(quarantineFiles === null ? [] : [finding("QUARANTINE", isBad ? "bad" : "good", message, about)]),
