@@ -19,6 +19,8 @@ export class ShipmentProgress {
   shipped: Txid;
   /** What the state remembers of `shipped`; it may lag behind, because shipping twice is harmless. */
   saved: Txid;
+  /** Up to here segments go one by one, because merging them has saved nothing. */
+  unmergedThrough: Txid = NO_TXID;
   /** Everything up to here is on its way, or was put. */
   #begun: Txid;
   /** Counts how often shipping has begun again from an earlier place. */

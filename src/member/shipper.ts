@@ -320,17 +320,24 @@ export class Shipper {
     return request !== null || (mayAsk && progress !== null && (!alive || !progress.hasWaitedForRequest(nowMs())));
   }
 
-  /** Ships one file for as many segments as can be merged, where that is less and there is room for it; else false. */
+  /**
+   * Ships one file for as many segments as can be merged.
+   * @returns whether the rest is for the next pass; false where merging saves nothing, so that each goes by itself.
+   */
   async #shipMerged(rows: readonly SegmentRow[], progress: ShipmentProgress, stop: AbortSignal): Promise<boolean> {
     const database = rows[0]?.database ?? "";
     const { begun } = progress;
     const batch = contiguousBatch(rows, this.#store.database(database)?.pageSize ?? 0);
-    if (batch === null || batch.rows.length < MERGED_FROM) return false;
-    const merged = await mergeForShipment(this.#context, this.#outbox, batch);
+    if (batch === null || batch.rows.length < MERGED_FROM || begun < progress.unmergedThrough) return false;
     const bytes = batch.rows.reduce((sum, row) => sum + row.bytes, 0);
-    if (merged.bytes >= bytes || progress.begun !== begun || !this.#underWay.hasRoomFor(merged.bytes)) {
+    if (!this.#underWay.hasRoomFor(bytes)) return true;
+    const merged = await mergeForShipment(this.#context, this.#outbox, batch);
+    // The follower may have asked for something earlier meanwhile.
+    const isStale = progress.begun !== begun;
+    if (isStale || merged.bytes >= bytes) {
       removeFile(merged.path);
-      return false;
+      if (!isStale) progress.unmergedThrough = batch.last.maxTxid;
+      return isStale;
     }
     this.#begin(merged, progress, async () => {
       try {
