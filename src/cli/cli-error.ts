@@ -4,6 +4,8 @@ export type CliErrorCode =
   | "USAGE"
   /** Nothing says which member this machine is. */
   | "NODE_REQUIRED"
+  /** This machine was prepared as another member. */
+  | "NODE_OTHER"
   /** A file that a mirror's copy cannot begin with. */
   | "SEED_UNUSABLE"
   /** What should be looked at before it is done. */

@@ -81,6 +81,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   COPY_EXISTS: EXIT.refused,
   RESYNC_RUNNING: EXIT.busy,
   DATABASE_EXISTS: EXIT.refused,
+  NODE_OTHER: EXIT.refused,
   DATABASE_NOT_WAL: EXIT.refused,
   NOT_OPERATIONAL: EXIT.refused,
   NOT_A_MIRROR: EXIT.refused,

@@ -7,7 +7,7 @@ import { CliError } from "./cli-error.ts";
 import type { CommandIo, GlobalOptions } from "./command-io.ts";
 import { askServer, type PinnedKey, unpinned } from "./init-host-keys.ts";
 import { configurationText, type InitFlags, type SystemUser } from "./init-plan.ts";
-import { CONFIGURATION_FILE, configurationPathOrNull, SYSTEM_FILE } from "./open-configuration.ts";
+import { CONFIGURATION_FILE, configurationPathOrNull, preparedAs, SYSTEM_FILE } from "./open-configuration.ts";
 
 export interface InitOptions extends Partial<InitFlags> {
   readonly output?: string;
@@ -91,6 +91,8 @@ function existingPath(args: InitArguments, io: CommandIo): string | null {
 async function nodeOf({ members }: Configuration, args: InitArguments, io: CommandIo): Promise<string> {
   const named = args.node ?? io.environment.AFTERIMAGE_NODE;
   if (named !== undefined && named !== "") return named;
+  const [only, another] = [...members.values()].filter(({ name, state }) => preparedAs(state) === name);
+  if (only !== undefined && another === undefined) return only.name;
   if (!canAsk(args, io)) {
     const hint = `say which member this machine is: --node, one of ${[...members.keys()].join(", ")}`;
     throw new CliError("NODE_REQUIRED", "nothing says which member is to be prepared", { hint });

@@ -44,7 +44,7 @@ export function refuseForeignDatabases(member: MemberConfiguration): void {
     if (!existsSync(path)) continue;
     throw new DatabaseError("DATABASE_EXISTS", "there is a file where the mirror's database is to be made", {
       path,
-      hint: "move it away, or name another path",
+      hint: `if applications write it here, this is not the machine of ${member.name}; else move it away, or name another path`,
     });
   }
 }

@@ -137,6 +137,7 @@ install -m 644 sshd-mailbox.conf /etc/ssh/sshd_config.d/afterimage.conf
 sshd -t
 systemctl reload ssh 2>/dev/null || systemctl reload sshd 2>/dev/null || kill -HUP "$(cat /run/sshd.pid)"
 if [ -d /etc/systemd/system ]; then install -m 644 ${UNIT} /etc/systemd/system/; fi
+echo "sshd serves the mailbox of ${member.name} now, to as many keys: $(grep -c . authorized_keys || true); run this again after letting another one in"
 `;
 }
 

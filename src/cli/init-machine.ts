@@ -9,7 +9,7 @@ import { CliError } from "./cli-error.ts";
 import { convertToWal, databasesToConvert, refuseForeignDatabases } from "./init-databases.ts";
 import { databaseDirectories } from "./init-files.ts";
 import { authorize, type KeysPlace, type MemberKey, prepareKey } from "./init-ssh.ts";
-import { NODE_FILE } from "./open-configuration.ts";
+import { NODE_FILE, preparedAs } from "./open-configuration.ts";
 
 export interface MachineParts {
   readonly configuration: Configuration;
@@ -32,6 +32,7 @@ export interface Preparation {
 /** Refuses before the first change what can be refused; may be done again. */
 export async function prepareMachine(parts: MachineParts): Promise<Preparation> {
   const { configuration, member, keys } = parts;
+  refuseOtherMachine(member);
   const operational = member.name === configuration.operational;
   if (!operational) refuseForeignDatabases(member);
   const toConvert = operational ? databasesToConvert(member) : [];
@@ -55,6 +56,19 @@ export async function prepareMachine(parts: MachineParts): Promise<Preparation> 
     authorize(parts.admitted, keys, configuration.mirror),
   );
   return { directories, converted: toConvert, key, admitted };
+}
+
+/**
+ * Two members can be on one machine, but not in one state directory: a command for another machine was typed here.
+ * @throws CliError NODE_OTHER.
+ */
+function refuseOtherMachine({ name, state }: MemberConfiguration): void {
+  const prepared = preparedAs(state);
+  if (prepared === null || prepared === name) return;
+  throw new CliError("NODE_OTHER", `this machine was prepared as ${prepared}, not as ${name}`, {
+    path: state,
+    hint: `run the command on the machine of ${name}; were both to be here, each needs a state directory of its own`,
+  });
 }
 
 /** @throws CliError FILE_UNWRITABLE. */

@@ -62,7 +62,11 @@ function install({ keys, installs, files, node }: Prepared): NextStep[] {
   if (keys.kind !== "separate" || !installs) return [];
   const script = quote(join(files, INSTALL_SCRIPT));
   return [
-    { member: node, what: "let sshd serve the mailbox, as root (read it first)", commands: [`sudo sh ${script}`] },
+    {
+      member: node,
+      what: "let sshd serve the mailbox, to the keys that were let in so far, as root (read it first)",
+      commands: [`sudo sh ${script}`],
+    },
   ];
 }
 

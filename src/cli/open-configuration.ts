@@ -1,5 +1,5 @@
 /** Which configuration file, and which of its members this machine is. */
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../config/config-error.ts";
 import { type Configuration, type MemberConfiguration, selectMember } from "../config/configuration.ts";
@@ -32,7 +32,7 @@ export function configurationPathOrNull(args: GlobalOptions, io: CommandIo): str
   return [join(io.workingDirectory, CONFIGURATION_FILE), SYSTEM_FILE].find((path) => existsSync(path)) ?? null;
 }
 
-/** @throws ConfigError; CliError NODE_REQUIRED when nothing says which member this machine is. */
+/** @throws ConfigError; CliError NODE_REQUIRED when nothing says which member this machine is, FILE_UNREADABLE. */
 export function openConfiguration(args: GlobalOptions, io: CommandIo): Selection {
   const configuration = loadConfiguration(configurationPath(args, io), { environment: io.environment });
   return { configuration, member: selectMember(configuration, memberName(configuration, args, io)) };
@@ -42,10 +42,17 @@ function memberName(configuration: Configuration, args: GlobalOptions, io: Comma
   const named = args.node ?? io.environment.AFTERIMAGE_NODE;
   if (named !== undefined && named !== "") return named;
   const present = [...configuration.members.values()].filter(({ name, state }) => {
-    return existsSync(state) && [null, name].includes(nodeOf(state));
+    return existsSync(state) && [null, name].includes(preparedAs(state));
   });
   const [only, another] = present;
   if (only !== undefined && another === undefined) return only.name;
+  const closed = present.find(({ state }) => !mayRead(state));
+  if (closed !== undefined) {
+    throw new CliError("FILE_UNREADABLE", "this user may not look into the state directory on this machine", {
+      path: closed.state,
+      hint: `run the command as its owner, who runs the daemon: sudo -u '#${statSync(closed.state).uid}' afterimage ...`,
+    });
+  }
   const message =
     only === undefined
       ? "no member's state directory exists on this machine, so that it could be any of them"
@@ -56,8 +63,17 @@ function memberName(configuration: Configuration, args: GlobalOptions, io: Comma
   });
 }
 
-/** Null when `afterimage init` has not said. */
-function nodeOf(state: string): string | null {
+function mayRead(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Which member a state directory was prepared for; null when `afterimage init` has not said. */
+export function preparedAs(state: string): string | null {
   const path = join(state, NODE_FILE);
   return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
 }

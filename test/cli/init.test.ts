@@ -114,6 +114,22 @@ test("a mirror's database is not made over a file that is there", async () => {
   expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining("error DATABASE_EXISTS: ") });
 });
 
+test("a state directory that was prepared for one member is not made another's", async () => {
+  const { cwd, flags } = setUp();
+  const state = join(cwd, "porto", "state");
+  mkdirSync(state, { recursive: true });
+  writeFileSync(join(state, "node"), "lisbon\n");
+  const { code, stderr } = await afterimage([...flags, "--node", "porto"], { cwd });
+  expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining("prepared as lisbon, not as porto") });
+});
+
+test("a machine that was prepared knows which member it is", async () => {
+  const { cwd, flags } = setUp();
+  expect(await afterimage([...flags, "--node", "porto"], { cwd })).toMatchObject({ code: 0 });
+  const again = await afterimage(["init", "--json"], { cwd });
+  expect(JSON.parse(again.stdout)).toMatchObject({ written: false, next: [{ member: "porto", what: "start it" }, {}] });
+});
+
 test.each([
   ["a flag that is not of its form", ["--state", "lisbon"], "USAGE", "is not --state NAME=DIR"],
   ["a member that is not named", ["--type", "evora=dr"], "USAGE", "no --member is named evora"],
