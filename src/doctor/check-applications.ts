@@ -1,5 +1,7 @@
 /** Which SQLite the applications use that have this member's databases open now, as far as this user may see it. */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { readLockHolder } from "../journal/process-lock.ts";
 import { type CheckResult, ok, warning } from "../member/check-result.ts";
 import { type ProcessUsing, processesUsing } from "./sqlite-of-process.ts";
 import { FIXED_RELEASES, hasWalResetBug } from "./sqlite-releases.ts";
@@ -11,12 +13,16 @@ const ADVICE =
 
 export function checkApplications({ member }: Pick<Subject, "member">): CheckResult[] {
   if (process.platform !== "linux") return [ok("applications", "which SQLite they use can be seen on Linux only")];
-  return [...member.databases].flatMap(([name, path]) => (existsSync(path) ? [checkApplication(name, path)] : []));
+  const daemon = readLockHolder(join(member.state, "locks", "member.db"))?.pid ?? null;
+  return [...member.databases].flatMap(([name, path]) =>
+    existsSync(path) ? [checkApplication(name, path, daemon)] : [],
+  );
 }
 
-function checkApplication(name: string, path: string): CheckResult {
+function checkApplication(name: string, path: string, daemon: number | null): CheckResult {
   const check = `applications of ${name}`;
-  const { found, hidden } = processesUsing(path);
+  const { found: users, hidden } = processesUsing(path);
+  const found = users.filter(({ pid }) => pid !== daemon);
   const faulty = found.filter(({ versions }) => versions.some(hasWalResetBug));
   const hint = `${ADVICE}${faulty.some(isUncertain) ? " Ask it for `select sqlite_version()`: several were found." : ""}`;
   if (faulty.length > 0) {

@@ -1,3 +1,4 @@
+import { errnoOf } from "../errno.ts";
 import { type CheckResult, failed } from "../member/check-result.ts";
 import { checkApplications } from "./check-applications.ts";
 import { checkDatabases } from "./check-databases.ts";
@@ -27,10 +28,20 @@ export async function diagnose(subject: Subject): Promise<CheckResult[]> {
   return results.flat();
 }
 
+/** `checkFileSystems`: file systems. */
+function wordsOf(name: string): string {
+  return name
+    .replace(/^check/, "")
+    .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    .trim();
+}
+
 async function attempt(check: Check, subject: Subject): Promise<readonly CheckResult[]> {
   try {
     return await check(subject);
   } catch (error) {
-    return [failed(check.name, error)];
+    const result = failed(wordsOf(check.name), error);
+    const isDenied = errnoOf(error) === "EACCES";
+    return [isDenied ? { ...result, hint: "Run this command as the user that the daemon runs as." } : result];
   }
 }

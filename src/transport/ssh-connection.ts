@@ -231,11 +231,14 @@ function hintOf(code: TransportErrorCode): string {
 }
 
 function loginRefused(name: string, identity: Identity, cause: unknown): TransportError {
-  const key = identity.kind === "key" ? `the key ${identity.path}` : `any key of the agent ${identity.socket}`;
+  const isKey = identity.kind === "key";
+  const key = isKey ? `the key ${identity.path}` : `any key of the agent ${identity.socket}`;
+  const text = isKey ? `the text of ${identity.path}.pub` : "the public key";
   return new TransportError("LOGIN_REFUSED", `${name} does not accept ${key}`, {
     hint:
-      "Add its public key to that account's authorized_keys (or to `listen: { authorizedKeys: ... }` of that member), " +
-      "and check the user in the `mailbox` URL.",
+      "On that machine let it in: `afterimage init --node ITS_NAME --authorize 'THIS_NAME=KEY'`, where KEY is " +
+      `${text}, and then the \`install.sh\` that it names, if any; or add it to that account's authorized_keys ` +
+      "(or to `listen: { authorizedKeys: ... }` of that member). Check the user in the `mailbox` URL, too.",
     cause,
   });
 }

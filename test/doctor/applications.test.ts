@@ -1,7 +1,7 @@
 /** Which SQLite applications have, told from outside: real processes of other drivers. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
@@ -23,7 +23,7 @@ sys.stdin.read()
 
 function lisbon(databases: Record<string, string>): Pick<Subject, "member"> {
   const path = join(temporaryDirectory(), "afterimage.yaml");
-  const member = { mailbox: "file:///nowhere/mailbox", state: "/nowhere/state", databases };
+  const member = { mailbox: "file:///nowhere/mailbox", state: temporaryDirectory(), databases };
   const text = stringify({ mirror: "clinic", operational: "lisbon", members: { lisbon: member } });
   const self = parseConfiguration(text, path, { environment: {} }).members.get("lisbon");
   if (self === undefined) throw new Error("no such member");
@@ -73,6 +73,11 @@ test("an application's SQLite is told from the library that it has mapped, and a
   expect(found?.message).toContain(`python3 (process ${application.pid}) has SQLite ${version}`);
   if (level === "WARN") expect(found?.hint).toContain("wal_autocheckpoint=0");
   expect(checkApplications(lisbon({ other: newDatabase() }))).toMatchObject([{ level: "OK" }]);
+  // As if it were the member's daemon.
+  mkdirSync(join(subject.member.state, "locks"), { recursive: true });
+  const note = { pid: application.pid, command: "afterimage member lisbon", since: new Date().toISOString() };
+  writeFileSync(join(subject.member.state, "locks", "member.db.holder"), JSON.stringify(note));
+  expect(checkApplications(subject)).toMatchObject([{ message: expect.stringMatching(/^none has it open now/) }]);
 });
 
 test("a program that has SQLite inside it is searched, and a file that has none is none of SQLite's", () => {
