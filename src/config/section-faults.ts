@@ -23,7 +23,9 @@ export function sectionFaults(source: YamlSource, at: KeyPath, error: z.ZodError
 function issueFaults(source: YamlSource, path: KeyPath, issue: Issue, keysAt: KeysAt): Fault[] {
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => source.faultAtKey([...path, key], "KEY_UNKNOWN", unknownKey(key, keysAt(path))));
+      return issue.keys.map((key) =>
+        source.faultAtKey([...path, key], "KEY_UNKNOWN", unknownKey([...path, key], keysAt)),
+      );
     case "invalid_type":
       return [wrongType(source, path, issue.expected)];
     case "invalid_union":
@@ -47,9 +49,15 @@ function wrongType(source: YamlSource, path: KeyPath, expected: string): Fault {
   return source.faultAt(path, "TYPE_WRONG", `must be ${KINDS[expected] ?? expected}`);
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
+function unknownKey(path: KeyPath, keysAt: KeysAt): string {
+  const key = String(path.at(-1));
+  const known = keysAt(path.slice(0, -1));
   const nearest = nearestName(key, known);
-  const rest = nearest === null ? `the keys here are ${known.join(", ")}` : `did you mean ${nearest}?`;
+  const isOfMember = path.length === 1 && keysAt(["members", "NAME"]).includes(key);
+  const place = isOfMember
+    ? "it belongs into a member's section, below members"
+    : `the keys here are ${known.join(", ")}`;
+  const rest = nearest === null ? place : `did you mean ${nearest}?`;
   return `there is no key ${JSON.stringify(key)}; ${rest}`;
 }
 

@@ -221,6 +221,7 @@ journal: { retention: 72, rotate: "61 * * * *" }
 
   test("in a key names the nearest key", () => {
     expect(faultsOf(PAIR.replace("mirror:", "miror:"))[1]?.message).toContain("did you mean mirror?");
+    expect(faultsOf(`${PAIR}http: {}\n`)[0]?.message).toContain("belongs into a member's section");
     expect(faultsOf(`${PAIR}    bakup: {}\n`)[0]?.message).toContain("did you mean backup?");
     expect(faultsOf(`${PAIR}    backup: { directory: /b, kep: 1 }\n`)[0]?.message).toContain("did you mean keep?");
     expect(faultsOf(`${PAIR}    drill: { scrip: /b }\n`)[0]?.message).toContain("did you mean script?");
