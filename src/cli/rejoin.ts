@@ -49,9 +49,9 @@ function planLines({ member, epoch, operational, databases }: RejoinResult): str
 function whatIsDone({ transactions, fork, state }: RejoinDatabase): string {
   if (state === "follows") return "nothing to keep, and nothing to copy";
   if (state === "rejoining") return "what was begun before";
-  const count = transactions === null ? "transactions that are not counted yet" : `${transactions} transactions`;
+  const count = transactions === null ? "what was committed here last" : `${transactions} transactions`;
   const after = fork === null ? "" : ` after ${fork}`;
-  return `${count}${after} that are in no later epoch: they are kept, and the pages that differ are fetched`;
+  return `${count}${after}, which no later epoch has: kept aside here, and the pages that differ are fetched`;
 }
 
 function resultLines({ database, directory, state }: RejoinDatabase): string[] {

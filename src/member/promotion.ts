@@ -75,8 +75,12 @@ function assertPromotable(member: Member, from: string, force: string | undefine
     });
   }
   if (roles.state.role !== "mirror" && !roles.isDemoted && !goesOn) {
-    throw new MemberError("NOT_A_MIRROR", `${self.name} is no mirror that follows: it cannot be promoted`, {
-      hint: "Look at `afterimage status`: promote another member.",
+    const isAlready = roles.state.role === "operational";
+    const what = isAlready ? "is operational: there is nothing to promote" : "is no mirror that follows";
+    throw new MemberError("NOT_A_MIRROR", `${self.name} ${what}`, {
+      hint: isAlready
+        ? "To hand its role over use `afterimage switchover --to MEMBER`; when it is lost, run the command on a mirror."
+        : "Look at `afterimage status`: promote another member.",
     });
   }
   if (self.type === "reporting") {

@@ -173,7 +173,7 @@ test("a mirror that holds what is in no later epoch stops, says so, and takes no
 test("a mirror is not promoted while the operational member lives, by a wrong name, or when it only reports", async () => {
   const root = temporaryDirectory();
   createClinic(visitsPath(root, "lisbon")).close();
-  await served(root, "lisbon");
+  const lisbon = await served(root, "lisbon");
   const porto = await served(root, "porto");
   await until("porto has a first state", () => endOf(porto.member) !== "-");
   await expect(porto.member.promote({})).rejects.toMatchObject({ code: "PROMOTION_ALIVE" });
@@ -181,4 +181,6 @@ test("a mirror is not promoted while the operational member lives, by a wrong na
   expect(porto.member.context.store.role()).toEqual({ role: "mirror", epoch: 1 });
   const faro = await served(root, "faro", { keys: { type: "reporting" } });
   await expect(faro.member.promote({ force: "lisbon" })).rejects.toMatchObject({ code: "PROMOTION_TYPE" });
+  const already = { code: "NOT_A_MIRROR", message: expect.stringContaining("lisbon is operational") };
+  await expect(lisbon.member.promote({})).rejects.toMatchObject(already);
 }, 60_000);
