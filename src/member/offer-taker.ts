@@ -118,12 +118,12 @@ export class OfferTaker {
   /** What the maker says of it now: what it offers, and what it withdraws, it says first. `gone`: it does not know of it any more. */
   async #askMaker({ from, id }: OpenOffer): Promise<"open" | "closed" | "gone" | "unknown"> {
     const peer = this.#member.peers.get(from);
-    const before = peer?.status ?? null;
-    const isRead = peer !== undefined && (await readStatusOrHangUp(peer));
-    const status = peer?.status ?? null;
+    if (peer === undefined) return "unknown";
+    const before = peer.documentsRead;
+    const isRead = await readStatusOrHangUp(peer);
     // A document that is not there, or not understood, leaves what was known before.
-    if (!isRead || status === null || status === before) return "unknown";
-    const { handover } = status;
+    if (!isRead || peer.status === null || peer.documentsRead === before) return "unknown";
+    const { handover } = peer.status;
     if (handover?.id !== id) return "gone";
     return handover.state === "offered" ? "open" : "closed";
   }

@@ -28,6 +28,7 @@ export class Peer {
   #contents: string | null = null;
   #heartbeatMovedAtMs: number | null = null;
   #readAtMs: number | null = null;
+  #documentsRead = 0;
   #writtenAfterMs: number | null = null;
   /** The heartbeat seen at the first look proves nothing: the file may be old. */
   #firstHeartbeat: string | null = null;
@@ -58,6 +59,11 @@ export class Peer {
   /** What the peer published last, however old; null when nothing was ever read. */
   get status(): MemberStatus | null {
     return this.#status;
+  }
+
+  /** How many of its documents were there and understood. It grows also where a document says what was known. */
+  get documentsRead(): number {
+    return this.#documentsRead;
   }
 
   /** When its heartbeat was last seen to move, by this machine's clock. */
@@ -97,6 +103,7 @@ export class Peer {
       this.#writtenAfterMs = this.#readAtMs;
     }
     this.#readAtMs = beganAtMs;
+    this.#documentsRead++;
     this.#status = status;
     this.#onStatus(status);
   }
