@@ -1,10 +1,15 @@
 /** A pair of members over directories: every command with daemons that run, and without. */
 import { rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { ProcessLock } from "../../src/journal/process-lock.ts";
 import { afterimage } from "./afterimage.ts";
 import { Pair } from "./pair.ts";
+
+/** By then a daemon has tried to begin, on a machine that is not too busy. */
+const LONGER_THAN_A_START_MS = 2_500;
 
 test("with daemons: rotate, status, segments, verify, inspect, fence and unfence", async () => {
   const pair = new Pair();
@@ -90,6 +95,18 @@ test("a second daemon on the same state is refused as busy", async () => {
   await pair.until("lisbon serves", () => pair.set.databaseStatus("lisbon") !== null);
   const second = await pair.run("lisbon", "run");
   expect(second).toMatchObject({ code: 4, stderr: expect.stringContaining("error LOCK_HELD: ") });
+});
+
+test("a daemon that is started while a command has the state begins when that has ended", async () => {
+  const pair = new Pair();
+  const lock = ProcessLock.acquire(join(pair.set.statePath("lisbon"), "locks", "member.db"), "a command");
+  const { child: daemon } = pair.start("lisbon");
+  const ended = () => daemon.exitCode !== null || daemon.signalCode !== null;
+  await sleep(LONGER_THAN_A_START_MS);
+  expect(ended()).toBe(false);
+  lock.release();
+  await pair.until("lisbon serves", () => ended() || pair.set.databaseStatus("lisbon") !== null);
+  expect(ended()).toBe(false);
 });
 
 test("segment files are verified one by one, wherever they are", async () => {
